@@ -55,7 +55,7 @@ class Bottleneck(Unit):
         self.conv2.place(stride, rate * self.unit_rate)
         if isinstance(self.shortcut, ConvNorm):
             self.shortcut.place(stride)
-        else:
+        elif isinstance(self.shortcut, nn.MaxPool2d):
             self.shortcut.stride = stride
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

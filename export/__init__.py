@@ -1,0 +1,1 @@
+"""From labelled pictures to an ONNX file: data sets, training, evaluation, export."""

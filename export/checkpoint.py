@@ -1,0 +1,141 @@
+"""Checkpoints: safetensors files that say what network they hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from export.errors import UserError
+from export.labels import LabelSet
+from model import DeepLab, ModelConfig
+
+OPTIMIZER_PREFIX = "optimizer."
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint file says of itself."""
+
+    model: ModelConfig
+    labels: LabelSet
+    dataset: str
+    """Layout of the data set it was trained on."""
+    step: int
+    """Optimiser steps done."""
+    best_step: int
+    """Step of the best validation so far."""
+    best_mean_iou: float
+    """Mean IoU of that validation; 0 before the first."""
+    crop: tuple[int, int]
+    """Height and width that it was trained at."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    info: CheckpointInfo
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    """Empty unless the file was written to resume from."""
+
+
+def save_checkpoint(
+    path: Path,
+    network: DeepLab,
+    info: CheckpointInfo,
+    optimizer: dict[str, Tensor] | None = None,
+) -> None:
+    """Write a checkpoint so that a kill at any moment leaves the old or the new one whole."""
+    tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    for name, tensor in (optimizer or {}).items():
+        tensors[OPTIMIZER_PREFIX + name] = tensor.detach().cpu()
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    description = asdict(info)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={"deeplab": json.dumps(description)})
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint that `deeplab train` wrote.
+
+    Raises:
+        UserError: the file is missing, damaged, or something else.
+    """
+    weights: dict[str, Tensor] = {}
+    optimizer: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = json.loads((file.metadata() or {})["deeplab"])
+            for name in file.keys():  # noqa: SIM118 - not a dict
+                if name.startswith(OPTIMIZER_PREFIX):
+                    optimizer[name.removeprefix(OPTIMIZER_PREFIX)] = file.get_tensor(name)
+                else:
+                    weights[name] = file.get_tensor(name)
+        return Checkpoint(_info(description), weights, optimizer)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a checkpoint of `deeplab train` ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _info(description: dict[str, Any]) -> CheckpointInfo:
+    labels = description["labels"]
+    return CheckpointInfo(
+        model=ModelConfig.from_dict(description["model"]),
+        labels=LabelSet(
+            names=tuple(labels["names"]),
+            palette=tuple((r, g, b) for r, g, b in labels["palette"]),
+            licence=labels["licence"],
+            remap=tuple((stored, meant) for stored, meant in labels["remap"]),
+        ),
+        dataset=description["dataset"],
+        step=description["step"],
+        best_step=description["best_step"],
+        best_mean_iou=description["best_mean_iou"],
+        crop=(description["crop"][0], description["crop"][1]),
+    )
+
+
+def load_network(path: Path) -> tuple[DeepLab, CheckpointInfo]:
+    """The trained network of a checkpoint, in evaluation mode.
+
+    Raises:
+        UserError: as `load_checkpoint`, or the weights do not fit the described network.
+    """
+    checkpoint = load_checkpoint(path)
+    network = DeepLab(checkpoint.info.model)
+    try:
+        network.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit the network it describes: {error}") from error
+    return network.eval(), checkpoint.info
+
+
+def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as named tensors, "<parameter index>.<name>"."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `flatten_optimizer` took out."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

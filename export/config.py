@@ -1,0 +1,115 @@
+"""The one configuration of a training run, and the recipe files that override it."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from export.augment import AugmentConfig
+from export.datasets import DataConfig
+from export.errors import UserError
+from model import ModelConfig
+
+_Config = TypeVar("_Config")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run. The defaults are the paper's recipe for VOC with Xception-65."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The network; `num_classes` follows the data set."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Labelled pictures."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """How pictures become samples."""
+    out: Path = Path("runs/deeplab")
+    """Folder for checkpoints and TensorBoard logs."""
+    init: Path | None = None
+    """Weights to start from: safetensors, or a state dict saved by PyTorch."""
+    steps: int = 30_000
+    """Optimiser steps in all."""
+    batch_size: int = 16
+    """Samples per step."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum 0.9 as in the paper, or AdamW."""
+    learning_rate: float = 0.007
+    """Learning rate at step 0; falls to 0 by (1 - step / steps) ^ power."""
+    power: float = 0.9
+    """Exponent of the poly schedule."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from 0; the paper has none."""
+    head_multiplier: float = 1.0
+    """Learning rate of ASPP, decoder and classifier relative to the backbone's."""
+    weight_decay: float = 4e-5
+    """L2 on the weights of convolutions that are not depthwise; 1e-4 for ResNet in the paper."""
+    bn_decay: float | None = None
+    """Decay of all running BatchNorm statistics; None keeps each part's own, made for long runs."""
+    freeze_bn: bool = False
+    """Use the running statistics as they are (the second stage at output stride 8)."""
+    class_weighting: float = 0.0
+    """Weight of a class in the loss: share of its pixels ^ -this; 0 is the paper's plain loss."""
+    amp: bool = False
+    """Mixed precision: float16 on a GPU, bfloat16 on a CPU that has it."""
+    eval_every: int = 1000
+    """Steps between validations, each followed by a checkpoint; the last step is always one."""
+    workers: int = 2
+    """Processes that load samples; 0 loads in the training process."""
+    seed: int = 0
+    """Seed of the order, augmentation and new weights."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "eval_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.learning_rate <= 0:
+            raise UserError(f"learning_rate is {self.learning_rate}; it must be positive")
+        if not 0 <= self.class_weighting <= 1:
+            raise UserError(f"class_weighting is {self.class_weighting}; it must be 0 to 1")
+
+
+def load_recipe(path: Path) -> TrainConfig:
+    """A training configuration from a TOML file that states only what differs.
+
+    Raises:
+        UserError: the file cannot be read or names a setting that does not exist.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not a TOML file: {error}") from error
+    try:
+        return _override(TrainConfig(), content)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _override(base: _Config, values: dict[str, Any]) -> _Config:
+    """`base`, a dataclass, with the given fields replaced, recursively."""
+    known = {item.name for item in dataclasses.fields(base)}  # type: ignore[arg-type]
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"unknown setting {name!r}; there are {', '.join(sorted(known))}")
+        current = getattr(base, name)
+        if isinstance(value, dict):
+            changes[name] = _override(current, value)
+        elif isinstance(value, list):
+            changes[name] = _tuple(value)
+        else:
+            changes[name] = Path(value) if name in _PATHS else value
+    return dataclasses.replace(base, **changes)  # type: ignore[type-var]
+
+
+_PATHS = {"out", "init"} | {
+    item.name for item in dataclasses.fields(DataConfig) if "Path" in str(item.type)
+}
+
+
+def _tuple(values: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(value) if isinstance(value, list) else value for value in values)

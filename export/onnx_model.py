@@ -1,0 +1,40 @@
+"""An exported file, run on the CPU to measure and check it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from export.errors import UserError
+
+
+class OnnxModel:
+    """An ONNX file of the contract.
+
+    Attributes:
+        labels: names of the classes, empty while the file has no metadata yet.
+        output_stride: input size over encoder output size.
+    """
+
+    def __init__(self, source: Path | bytes) -> None:
+        """Load a file, or the bytes of one.
+
+        Raises:
+            UserError: it cannot be loaded.
+        """
+        try:
+            self._session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise UserError(f"cannot load the ONNX file: {error}") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.labels: tuple[str, ...] = tuple(json.loads(metadata.get("deeplab.labels", "[]")))
+        self.output_stride = int(metadata.get("deeplab.output_stride", 16))
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3]."""
+        (mask,) = self._session.run(["mask"], {"image": images})
+        return np.asarray(mask, dtype=np.uint8)

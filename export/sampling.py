@@ -1,0 +1,72 @@
+"""Endless, reproducible batches: sample k of a run is the same whenever it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from export.augment import augment
+from export.config import TrainConfig
+from export.datasets import DataSet, read_image, read_mask
+
+
+class Samples(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented samples by their position in the run.
+
+    Item k is float32 [3, crop] in -1..1 and int64 [crop], drawn from (seed, k) alone, so a
+    resumed run sees what an unbroken one would have seen.
+    """
+
+    def __init__(self, dataset: DataSet, config: TrainConfig) -> None:
+        self.dataset = dataset
+        self.config = config
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        epoch, place = divmod(position, len(self.dataset.samples))
+        order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(
+            len(self.dataset.samples)
+        )
+        sample = self.dataset.samples[order[place]]
+        rng = np.random.default_rng((self.config.seed, 1, position))
+        image, mask = augment(
+            read_image(sample.image),
+            read_mask(sample.mask, self.dataset.labels),
+            self.config.augment,
+            rng,
+        )
+        return (
+            torch.from_numpy(image).permute(2, 0, 1),
+            torch.from_numpy(mask.astype(np.int64)),
+        )
+
+
+class Positions(Sampler[list[int]]):
+    """The positions of each batch from a step on."""
+
+    def __init__(self, config: TrainConfig, start: int) -> None:
+        self.config = config
+        self.start = start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        size = self.config.batch_size
+        for step in range(self.start, self.config.steps):
+            yield list(range(step * size, (step + 1) * size))
+
+    def __len__(self) -> int:
+        return self.config.steps - self.start
+
+
+def build_loader(
+    dataset: DataSet, config: TrainConfig, start: int
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches of steps `start` to `config.steps`: float32 [N, 3, H, W], int64 [N, H, W]."""
+    return DataLoader(
+        Samples(dataset, config),
+        batch_sampler=Positions(config, start),
+        num_workers=config.workers,
+        pin_memory=torch.cuda.is_available(),
+    )

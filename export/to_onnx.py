@@ -1,0 +1,188 @@
+"""A checkpoint as one ONNX file that describes itself and was checked against PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from export.checkpoint import CheckpointInfo, load_network
+from export.datasets import DataSet, read_image
+from export.errors import UserError
+from export.evaluate import measure
+from export.labels import IGNORED
+from export.metrics import ConfusionMatrix
+from export.onnx_model import OnnxModel
+from export.predict import PAD_VALUE, Predictor, SegmentationGraph, padded_size, torch_predictor
+from model import DeepLab
+
+TRACED_SIZE = (257, 321)
+CHECKED_SIZES = ((385, 513), (513, 513), (289, 513), (129, 97))
+"""(height, width) of the agreement check, none of them the traced one."""
+SERVED_SIZES = ((513, 513), (385, 513), (513, 385), (289, 513), (513, 289))
+"""What the service may fit pictures to: 1:1, 4:3, 3:4, 16:9 and 9:16 with a long side of 513."""
+REQUIRED_AGREEMENT = {False: 0.9999, True: 0.99}
+"""Share of pixels that must equal PyTorch's, by half precision or not."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written and how well it agrees."""
+
+    path: Path
+    megabytes: float
+    agreement: float
+    matrix: ConfusionMatrix
+
+    def __str__(self) -> str:
+        return (
+            f"wrote {self.path} ({self.megabytes:.1f} MB)\n"
+            f"agreement with PyTorch: {self.agreement:.6f} of pixels, the least over "
+            f"{len(CHECKED_SIZES)} sizes and batches of 1 to {len(CHECKED_SIZES)}\n"
+            f"mean IoU of the file: {self.matrix.mean_iou:.4f}"
+        )
+
+
+def export_onnx(
+    checkpoint: Path,
+    out: Path,
+    validation: DataSet,
+    *,
+    name: str,
+    fp16: bool = False,
+    confidence: bool = False,
+) -> ExportReport:
+    """Convert, check on real pictures, measure, describe, write.
+
+    Args:
+        checkpoint: what `deeplab train` wrote.
+        out: the ONNX file to write; only written when every check passed.
+        validation: pictures for the agreement check and the recorded quality.
+        name: what the service calls the model.
+        fp16: half precision inside.
+        confidence: add the output `confidence`.
+
+    Raises:
+        UserError: the checkpoint or the data do not fit, or the file disagrees with PyTorch.
+    """
+    network, info = load_network(checkpoint)
+    if info.labels.names != validation.labels.names:
+        raise UserError(f"{checkpoint} was trained on other classes than the given data set has")
+    reference = torch_predictor(network)
+    converted = convert(network, fp16=fp16, confidence=confidence)
+    model = OnnxModel(converted.SerializeToString())
+    agreement = least_agreement(reference, model.predict, validation)
+    if agreement < REQUIRED_AGREEMENT[fp16]:
+        raise UserError(
+            f"the converted model agrees with PyTorch on {agreement:.6f} of the pixels only; "
+            f"{REQUIRED_AGREEMENT[fp16]} is required, so nothing was written"
+        )
+    matrix = measure(model.predict, validation, info.model.output_stride)
+    describe(converted, name, info, matrix, agreement, len(validation.samples))
+    data = converted.SerializeToString()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, out)
+    return ExportReport(out, len(data) / 1e6, agreement, matrix)
+
+
+def convert(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
+    """The network with all that surrounds it as an ONNX graph of the contract."""
+    graph = SegmentationGraph(network.half() if fp16 else network, confidence=confidence).eval()
+    example = torch.zeros((2, *TRACED_SIZE, 3), dtype=torch.uint8)
+    program = torch.onnx.export(
+        graph,
+        (example,),
+        dynamo=True,
+        input_names=["image"],
+        output_names=["mask", "confidence"] if confidence else ["mask"],
+        dynamic_shapes={"image": {0: "N", 1: "H", 2: "W"}},
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto
+
+
+def least_agreement(reference: Predictor, candidate: Predictor, data: DataSet) -> float:
+    """The lowest share of equal pixels over several sizes and batch sizes of real pictures."""
+    shares = []
+    for count, size in enumerate(CHECKED_SIZES, start=1):
+        images = np.stack([_resized(path, size) for path in _spread(data, count)])
+        shares.append(float((reference(images) == candidate(images)).mean()))
+    return min(shares)
+
+
+def _spread(data: DataSet, count: int) -> Iterable[Path]:
+    step = max(1, len(data.samples) // count)
+    return (data.samples[(index * step) % len(data.samples)].image for index in range(count))
+
+
+def _resized(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    image = Image.fromarray(read_image(path))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def describe(
+    model: onnx.ModelProto,
+    name: str,
+    info: CheckpointInfo,
+    matrix: ConfusionMatrix,
+    agreement: float,
+    pictures: int,
+) -> None:
+    """Write the metadata properties of the contract into the model."""
+    sizes = {(padded_size(info.crop[0]), padded_size(info.crop[1])), *SERVED_SIZES}
+    labels = info.labels
+    properties = {
+        "name": name,
+        "labels": json.dumps(labels.names),
+        "palette": json.dumps(labels.palette),
+        "ignored_id": str(IGNORED),
+        "backbone": info.model.backbone,
+        "output_stride": str(info.model.output_stride),
+        "training_data": info.dataset,
+        "licence": labels.licence,
+        "quality": json.dumps(
+            {
+                "metric": "mean IoU",
+                "value": round(matrix.mean_iou, 4),
+                "data": f"{info.dataset} validation split, {pictures} pictures, "
+                "single scale, no flip",
+                "per_class": {
+                    label: round(float(iou), 4)
+                    for label, iou in zip(labels.names, matrix.iou, strict=True)
+                    if not np.isnan(iou)
+                },
+            }
+        ),
+        "input_sizes": json.dumps(sorted(sizes)),
+        "pad_value": str(PAD_VALUE),
+        "source_revision": source_revision(),
+        "model": json.dumps(info.model.to_dict()),
+        "agreement": f"{agreement:.6f}",
+    }
+    onnx.helper.set_model_props(model, {f"deeplab.{key}": text for key, text in properties.items()})
+
+
+def source_revision() -> str:
+    """The commit of the code that exports, "-dirty" if it was changed, or "unknown"."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,183 @@
+"""Training: the paper's recipe as one resumable loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from export.check_data import check_data
+from export.checkpoint import (
+    CheckpointInfo,
+    flatten_optimizer,
+    load_checkpoint,
+    restore_optimizer,
+    save_checkpoint,
+)
+from export.config import TrainConfig
+from export.datasets import DataSet, load_dataset
+from export.errors import UserError
+from export.evaluate import measure
+from export.initial_weights import load_initial_weights
+from export.labels import IGNORED
+from export.optimiser import build_optimizer, learning_rate, set_learning_rate
+from export.predict import torch_predictor
+from export.sampling import build_loader
+from model import build
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+
+
+def train(config: TrainConfig, *, resume: bool = False) -> Path:
+    """Train a network and keep its best and last checkpoints in `config.out`.
+
+    The data are checked whole before the first step. With `resume` a killed run goes on from
+    its last checkpoint and sees the samples that an unbroken run would have seen.
+
+    Returns:
+        The best checkpoint.
+
+    Raises:
+        UserError: the data, the weights or the folder cannot be used.
+    """
+    last = config.out / LAST
+    if not resume and last.exists():
+        raise UserError(f"{config.out} holds a run already; add --resume or choose another --out")
+    if resume and not last.exists():
+        raise UserError(f"there is nothing to resume: {last} does not exist")
+    training, validation = load_dataset(config.data, "train"), load_dataset(config.data, "val")
+    counts = check_data(training)
+    check_data(validation)
+    classes = len(training.labels.names)
+    config = dataclasses.replace(
+        config, model=dataclasses.replace(config.model, num_classes=classes)
+    )
+    run = Run(config, training, validation, class_weights(counts, config.class_weighting))
+    if resume:
+        run.restore(last)
+    elif config.init is not None:
+        print(load_initial_weights(run.network, config.init))
+    run.loop()
+    return config.out / BEST
+
+
+def class_weights(counts: NDArray[np.int64], exponent: float) -> Tensor:
+    """float32 [classes]: share ^ -exponent, scaled so that the mean over pixels is 1.
+
+    A class that never occurs weighs what the rarest other one does.
+    """
+    shares = np.maximum(counts, counts[counts > 0].min()) / counts.sum()
+    weights = shares**-exponent
+    weights /= (weights * counts).sum() / counts.sum()
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+class Run:
+    """The state of one training run."""
+
+    def __init__(
+        self, config: TrainConfig, training: DataSet, validation: DataSet, weights: Tensor
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.training = training
+        self.validation = validation
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = build(config.model)
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.bn_decay is not None:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.momentum = 1 - config.bn_decay
+        self.class_weights = weights.to(self.device)
+        self.optimizer = build_optimizer(self.network, config)
+        half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
+        self.autocast = torch.autocast(self.device.type, half, enabled=config.amp)
+        self.scaler = torch.amp.GradScaler(enabled=config.amp and half == torch.float16)
+        self.info = CheckpointInfo(
+            model=config.model,
+            labels=training.labels,
+            dataset=training.name,
+            step=0,
+            best_step=0,
+            best_mean_iou=0.0,
+            crop=config.augment.crop,
+        )
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint of this run.
+
+        Raises:
+            UserError: the checkpoint is of another network or data set.
+        """
+        checkpoint = load_checkpoint(path)
+        if checkpoint.info.model != self.config.model:
+            raise UserError(f"{path} holds another network than the configuration describes")
+        self.network.load_state_dict(checkpoint.weights)
+        restore_optimizer(self.optimizer, checkpoint.optimizer)
+        self.info = checkpoint.info
+
+    def loop(self) -> None:
+        """Run the steps that are left, with a validation and checkpoint each interval."""
+        self.config.out.mkdir(parents=True, exist_ok=True)
+        loader = build_loader(self.training, self.config, self.info.step)
+        bar = tqdm(total=self.config.steps, initial=self.info.step, desc="training", unit="step")
+        with SummaryWriter(self.config.out) as log, bar:
+            for image, target in loader:
+                rate = learning_rate(self.config, self.info.step)
+                loss = self.step(image, target, rate)
+                step = self.info.step + 1
+                self.info = dataclasses.replace(self.info, step=step)
+                bar.set_postfix(loss=f"{loss:.3f}", lr=f"{rate:.2g}", refresh=False)
+                bar.update()
+                log.add_scalar("train/loss", loss, step)
+                log.add_scalar("train/learning_rate", rate, step)
+                if step % self.config.eval_every == 0 or step == self.config.steps:
+                    self.validate(log)
+
+    def step(self, image: Tensor, target: Tensor, rate: float) -> float:
+        """One optimiser step on float32 [N, 3, H, W] and int64 [N, H, W]; returns the loss."""
+        self.set_training_mode()
+        set_learning_rate(self.optimizer, rate)
+        image = image.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        target = target.to(self.device, non_blocking=True)
+        with self.autocast:
+            logits = self.network(image)
+        loss = F.cross_entropy(
+            logits.float(), target, weight=self.class_weights, ignore_index=IGNORED
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return float(loss.detach())
+
+    def set_training_mode(self) -> None:
+        self.network.train()
+        if self.config.freeze_bn:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def validate(self, log: SummaryWriter) -> None:
+        """Measure on the validation split, then write the last and perhaps the best checkpoint."""
+        self.network.eval()
+        with self.autocast:
+            matrix = measure(
+                torch_predictor(self.network), self.validation, self.config.model.output_stride
+            )
+        quality, step = matrix.mean_iou, self.info.step
+        log.add_scalar("val/mean_iou", quality, step)
+        tqdm.write(f"step {step}: validation mIoU {quality:.4f}")
+        if quality > self.info.best_mean_iou:
+            self.info = dataclasses.replace(self.info, best_step=step, best_mean_iou=quality)
+            save_checkpoint(self.config.out / BEST, self.network, self.info)
+        state = flatten_optimizer(self.optimizer)
+        save_checkpoint(self.config.out / LAST, self.network, self.info, state)

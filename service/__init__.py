@@ -1,0 +1,1 @@
+"""From an ONNX file to answers: engine, images, HTTP, metrics, settings. No torch."""

@@ -1,0 +1,84 @@
+"""`deeplab-serve`: parse the settings, open the port, serve."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from service.engine.engine import Engine
+from service.engine.session import Session
+from service.errors import StartError
+from service.http.app import create_app
+from service.settings import SAMPLE_PICTURE, Settings
+
+BACKLOG = 2048
+
+
+def main() -> None:
+    """Serve until a stop signal; exit with 1 and one line if that cannot begin."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = CliApp.run(Settings)
+        listener = listen(settings.host, settings.port)
+        session = Session(settings.model, settings.provider, settings.threads)
+    except ValidationError as error:
+        sys.exit(f"deeplab-serve: {explain(error)}")
+    except StartError as error:
+        sys.exit(f"deeplab-serve: {error}")
+    serve(settings, listener, Engine(session, settings.queue_limit))
+
+
+def explain(error: ValidationError) -> str:
+    """One line for all wrong settings."""
+    return "; ".join(
+        f"setting {'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}"
+        for item in error.errors()
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, opened before the model is loaded.
+
+    Raises:
+        StartError: the address cannot be used.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            "choose another with --port or --host"
+        ) from error
+
+
+def serve(settings: Settings, listener: socket.socket, engine: Engine) -> None:
+    config = uvicorn.Config(
+        create_app(engine, settings),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=int(settings.drain_timeout),
+    )
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    threading.Thread(target=announce, args=(url, engine), daemon=True).start()
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def announce(url: str, engine: Engine) -> None:
+    """Say where the service is, once it is ready."""
+    engine.wait_ready()
+    sample = os.path.relpath(SAMPLE_PICTURE)
+    print(
+        f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url} "
+        f"(API: {url}/docs)\n"
+        f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
+        flush=True,
+    )

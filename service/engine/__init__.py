@@ -1,0 +1,1 @@
+"""The model and the queue before it. Knows nothing of HTTP."""

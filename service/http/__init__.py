@@ -1,0 +1,1 @@
+"""The public face. Knows nothing of ONNX Runtime."""

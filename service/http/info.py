@@ -1,0 +1,78 @@
+"""What is loaded, whether it is well, and the metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.errors import UnknownModel
+from service.http.problems import Problem, problem, retry_after
+from service.http.schemas import Health, Model, Models
+from service.metrics import Metrics
+from service.pipeline import Pipeline
+
+router = APIRouter()
+
+
+@router.get("/v1/models", tags=["models"], summary="All loaded models")
+async def models(request: Request) -> Models:
+    return Models(models=[describe(request.app.state.pipeline)])
+
+
+@router.get(
+    "/v1/models/{name}",
+    tags=["models"],
+    summary="One loaded model",
+    responses={404: {"model": Problem, "description": "unknown model"}},
+)
+async def model(request: Request, name: str) -> Model:
+    found = describe(request.app.state.pipeline)
+    if name != found.name:
+        raise UnknownModel(f"there is no model {name!r}; loaded: {found.name}")
+    return found
+
+
+def describe(pipeline: Pipeline) -> Model:
+    engine = pipeline.engine
+    return Model(**engine.card.model_dump(), provider=engine.provider)
+
+
+@router.get(
+    "/healthz",
+    tags=["operation"],
+    summary="Whether the process is alive",
+    response_model=Health,
+    responses={503: {"model": Problem, "description": "the engine has stopped; restart"}},
+)
+async def healthz(request: Request) -> Response | Health:
+    if request.app.state.pipeline.engine.alive:
+        return Health(status="alive")
+    return problem(503, "the engine has stopped; restart the service")
+
+
+@router.get(
+    "/readyz",
+    tags=["operation"],
+    summary="Whether pictures should be sent here",
+    response_model=Health,
+    responses={503: {"model": Problem, "description": "warming up or shutting down"}},
+)
+async def readyz(request: Request) -> Response | Health:
+    engine = request.app.state.pipeline.engine
+    if engine.ready:
+        return Health(status="ready")
+    reason = "shutting down" if engine.closed else "warming up"
+    return problem(503, f"the service is {reason}", retry_after(1))
+
+
+@router.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    collected: Metrics = request.app.state.metrics
+    collected.queue_depth.set(request.app.state.pipeline.engine.depth)
+    return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    return RedirectResponse("/docs")

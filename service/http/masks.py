@@ -1,0 +1,210 @@
+"""The three calls that turn a photo into a mask, an overlay or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import Response
+
+from service.contract import ModelCard
+from service.errors import DeadlinePassed, InvalidParameter, UnknownModel
+from service.http.problems import Problem
+from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
+from service.http.upload import OPENAPI_BODY, read_upload
+from service.images import shapes
+from service.images.encode import OVERLAY_TYPES, blend, encode_mask, encode_photo
+from service.pipeline import Pipeline, Segmented, Visit
+
+T = TypeVar("T")
+Geometry = Literal["none", "rle", "polygons"]
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "no picture in the request"},
+    404: {"model": Problem, "description": "unknown model"},
+    413: {"model": Problem, "description": "too many bytes or pixels"},
+    415: {"model": Problem, "description": "not an accepted image type"},
+    422: {"model": Problem, "description": "undecodable image or invalid parameter"},
+    503: {"model": Problem, "description": "overloaded or shutting down; see Retry-After"},
+    504: {"model": Problem, "description": "the deadline passed"},
+}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+router = APIRouter(prefix="/v1", tags=["segmentation"], responses=PROBLEMS)
+
+
+def get_pipeline(
+    request: Request,
+    model: Annotated[str | None, Query(description="name of a loaded model")] = None,
+) -> Pipeline:
+    """The pipeline of the model that a request names, or of the only one."""
+    pipeline: Pipeline = request.app.state.pipeline
+    loaded = pipeline.engine.card.name
+    if model not in (None, loaded):
+        raise UnknownModel(f"there is no model {model!r}; loaded: {loaded}")
+    return pipeline
+
+
+PipelineOf = Annotated[Pipeline, Depends(get_pipeline)]
+
+
+@router.post(
+    "/mask",
+    summary="Class ids as a palette PNG",
+    openapi_extra=OPENAPI_BODY,
+    response_class=Response,
+    responses={200: {"content": {"image/png": BINARY}, "description": "pixel = class id"}},
+)
+async def mask(request: Request, pipeline: PipelineOf) -> Response:
+    """A palette PNG as large as the picture: each pixel is its class id."""
+    palette = pipeline.engine.card.palette
+    data, timing = await serve(request, pipeline, lambda found: encode_mask(found.mask(), palette))
+    return Response(data, media_type="image/png", headers=timing)
+
+
+@router.post(
+    "/overlay",
+    summary="The photo with the mask blended over it",
+    openapi_extra=OPENAPI_BODY,
+    response_class=Response,
+    responses={
+        200: {
+            "content": dict.fromkeys(OVERLAY_TYPES, BINARY),
+            "description": "JPEG, or PNG or WebP by Accept",
+        }
+    },
+)
+async def overlay(
+    request: Request,
+    pipeline: PipelineOf,
+    alpha: Annotated[float, Query(ge=0, le=1, description="0 is the photo, 1 the mask")] = 0.5,
+    classes: Annotated[
+        str | None, Query(description="names or ids to draw, separated by commas; all if absent")
+    ] = None,
+    accept: Annotated[str, Header()] = "*/*",
+) -> Response:
+    """The photo with each pixel's class colour blended over it."""
+    card = pipeline.engine.card
+    chosen = None if classes is None else choose_classes(classes, card)
+    media_type = choose_type(accept)
+
+    def draw(found: Segmented) -> bytes:
+        image = blend(found.picture.image, found.mask(), card.palette, alpha, chosen)
+        return encode_photo(image, media_type)
+
+    data, timing = await serve(request, pipeline, draw, whole=True)
+    return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
+
+
+@router.post("/segments", summary="What is where, as JSON", openapi_extra=OPENAPI_BODY)
+async def segments(
+    request: Request,
+    response: Response,
+    pipeline: PipelineOf,
+    geometry: Annotated[
+        Geometry, Query(description="outline of each class: COCO run lengths or polygons")
+    ] = "none",
+) -> Segments:
+    """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
+    card = pipeline.engine.card
+    result, timing = await serve(request, pipeline, lambda found: describe(found, card, geometry))
+    response.headers.update(timing)
+    return result
+
+
+async def serve(
+    request: Request,
+    pipeline: Pipeline,
+    make: Callable[[Segmented], T],
+    *,
+    whole: bool = False,
+) -> tuple[T, dict[str, str]]:
+    """Walk one request through the house: admit, read, segment, make the answer.
+
+    Returns:
+        What `make` made, and the headers that tell how long each stage took.
+    """
+    with pipeline.visit() as visit:
+        data = await read_in_time(request, pipeline.max_bytes, visit)
+        found = await pipeline.segment(data, visit, whole=whole)
+        made = await pipeline.encode(visit, lambda: make(found))
+        return made, {"Server-Timing": visit.stages.server_timing}
+
+
+async def read_in_time(request: Request, max_bytes: int, visit: Visit) -> bytes:
+    """The upload, unless its sender takes longer than the whole request may."""
+    with visit.stages.time("read"):
+        try:
+            return await asyncio.wait_for(read_upload(request, max_bytes), visit.time_left)
+        except TimeoutError as error:
+            raise DeadlinePassed("the deadline passed while the upload was read") from error
+
+
+def choose_classes(text: str, card: ModelCard) -> set[int]:
+    """Ids for names or ids separated by commas.
+
+    Raises:
+        InvalidParameter: names what is not a class of the model.
+    """
+    by_name = {name.casefold(): index for index, name in enumerate(card.labels)}
+    chosen = set()
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        index = int(word) if word.isdecimal() else by_name.get(word.casefold())
+        if index is None or index >= len(card.labels):
+            raise InvalidParameter(
+                f"classes: {word!r} is not a class of {card.name}; it has "
+                + ", ".join(f"{i} {name}" for i, name in enumerate(card.labels))
+            )
+        chosen.add(index)
+    return chosen
+
+
+def choose_type(accept: str) -> str:
+    """The media type that an `Accept` header likes best; JPEG where it leaves the choice."""
+    preferences: dict[str, float] = {}
+    for item in accept.split(","):
+        kind, *parameters = (part.strip() for part in item.lower().split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            preferences[kind] = float(quality)
+        except ValueError:
+            continue
+
+    def liking(media_type: str) -> float:
+        wildcards = (media_type, "image/*", "*/*")
+        return next((preferences[kind] for kind in wildcards if kind in preferences), 0.0)
+
+    return max(OVERLAY_TYPES, key=liking)
+
+
+def describe(found: Segmented, card: ModelCard, geometry: Geometry) -> Segments:
+    """The JSON answer for a segmented picture."""
+    mask, coarse = found.mask(), found.model_mask
+    height, width = mask.shape
+
+    def segment(area: shapes.Area) -> Segment:
+        rle = regions = None
+        if geometry == "rle":
+            rle = RunLengths(size=(height, width), counts=shapes.run_lengths(mask == area.id))
+        elif geometry == "polygons":
+            outlines = shapes.polygons(coarse == area.id, (height, width))
+            regions = [Region(exterior=o.exterior, holes=o.holes) for o in outlines]
+        x, y, box_width, box_height = area.box
+        return Segment(
+            id=area.id,
+            name=card.labels[area.id],
+            colour=card.palette[area.id],
+            pixels=area.pixels,
+            fraction=area.pixels / mask.size,
+            box=Box(x=x, y=y, width=box_width, height=box_height),
+            rle=rle,
+            polygons=regions,
+        )
+
+    return Segments(
+        image=Size(width=width, height=height),
+        model=card.name,
+        segments=[segment(area) for area in shapes.areas(mask)],
+    )

@@ -1,0 +1,90 @@
+"""Errors as RFC 9457 problem JSON: one shape for all, and one table from error to status."""
+
+from __future__ import annotations
+
+import logging
+import math
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.RequestError], int] = {
+    errors.MalformedRequest: 400,
+    errors.UnknownModel: 404,
+    errors.TooLarge: 413,
+    errors.UnsupportedImage: 415,
+    errors.UndecodableImage: 422,
+    errors.InvalidParameter: 422,
+    errors.EngineFailed: 500,
+    errors.Unavailable: 503,
+    errors.DeadlinePassed: 504,
+}
+CLIENT_CLOSED = 499
+"""What a request is counted as when its client hung up before the answer."""
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 describes it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """The answer for an error."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return ProblemResponse(body.model_dump(), status, headers)
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application leave it as a problem."""
+
+    @app.exception_handler(errors.RequestError)
+    async def request_error(request: Request, error: errors.RequestError) -> Response:
+        headers = retry_after(error.retry_after) if isinstance(error, errors.Unavailable) else None
+        return problem(STATUS[type(error)], str(error), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        details = (f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
+        return problem(422, "; ".join(details))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers) if error.headers else None
+        return problem(error.status_code, _detail(request, error), headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=CLIENT_CLOSED)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        return problem(500, "the service failed on this request; its log says how")
+
+
+def _detail(request: Request, error: HTTPException) -> str:
+    if error.status_code == 404:
+        return f"there is nothing at {request.url.path}; /docs lists what there is"
+    if error.status_code == 405:
+        return f"{request.url.path} does not answer {request.method}"
+    return error.detail

@@ -1,0 +1,75 @@
+"""The JSON answers."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from service.contract import Colour, ModelCard
+
+Point = tuple[float, float]
+
+
+class Size(BaseModel):
+    width: int
+    height: int
+
+
+class Box(BaseModel):
+    """Smallest box around a class, in pixels of the picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class RunLengths(BaseModel):
+    """COCO's uncompressed run lengths: column-major, starting with pixels outside."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    counts: list[int]
+
+
+class Region(BaseModel):
+    """A connected region: outline and holes as (x, y) in pixels of the picture."""
+
+    exterior: list[Point]
+    holes: list[list[Point]]
+
+
+class Segment(BaseModel):
+    """One class that is present."""
+
+    id: int
+    name: str
+    colour: Colour
+    pixels: int
+    fraction: float
+    """Of the picture's pixels; the fractions of an answer sum to 1."""
+    box: Box
+    rle: RunLengths | None = None
+    polygons: list[Region] | None = None
+
+
+class Segments(BaseModel):
+    """What is where in a picture."""
+
+    image: Size
+    model: str
+    segments: list[Segment]
+
+
+class Model(ModelCard):
+    """A loaded model."""
+
+    provider: str
+    """What it runs on: "cpu" or "cuda"."""
+
+
+class Models(BaseModel):
+    models: list[Model]
+
+
+class Health(BaseModel):
+    status: str

@@ -1,0 +1,82 @@
+"""The picture of a request: multipart field `file` or the raw body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.types import Message, Receive
+
+from service.errors import MalformedRequest, TooLarge
+
+FIELD = "file"
+PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
+
+OPENAPI_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {FIELD: {"type": "string", "format": "binary"}},
+                }
+            },
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES},
+        },
+    }
+}
+"""What /docs shows, since the body is read by hand."""
+
+
+async def read_upload(request: Request, max_bytes: int) -> bytes:
+    """The bytes of the uploaded picture; never more than `max_bytes` of the body are read.
+
+    Raises:
+        TooLarge: the body is larger than that.
+        MalformedRequest: a form without the field, or no body.
+        starlette.requests.ClientDisconnect: the client hung up.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    limited = Request(request.scope, _limit(request.receive, max_bytes))
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await _read_form(limited)
+    body = await limited.body()
+    if not body:
+        raise MalformedRequest(
+            f"no picture: send it as multipart field {FIELD!r} or as the raw body"
+        )
+    return body
+
+
+async def _read_form(request: Request) -> bytes:
+    async with request.form(max_files=1, max_fields=8) as form:
+        upload = form.get(FIELD)
+        if isinstance(upload, UploadFile):
+            return await upload.read()
+        found = ", ".join(repr(name) for name in form) or "none"
+        what = "is not a file" if isinstance(upload, str) else f"is missing (fields: {found})"
+        raise MalformedRequest(f"the form's field {FIELD!r} {what}")
+
+
+def _limit(receive: Receive, max_bytes: int) -> Receive:
+    """`receive` that raises once the body is larger than allowed."""
+    total = 0
+
+    async def limited() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > max_bytes:
+            raise _too_large(max_bytes)
+        return message
+
+    return limited
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the upload is larger than the limit of {max_bytes} bytes")

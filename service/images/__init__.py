@@ -1,0 +1,1 @@
+"""Pictures: decode, fit to the model, encode answers."""

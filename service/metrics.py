@@ -1,0 +1,84 @@
+"""Every metric of the service, with its buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30)
+STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+STAGES = ("read", "decode", "queue", "infer", "encode")
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.requests = Counter(
+            "deeplab_requests",
+            "Answered requests; status 499 is a client that hung up.",
+            ("route", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "deeplab_request_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ("route", "status"),
+            buckets=REQUEST_BUCKETS,
+            registry=self.registry,
+        )
+        self.stage_seconds = Histogram(
+            "deeplab_stage_seconds",
+            "Time that a picture spends in a stage.",
+            ("stage",),
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        for stage in STAGES:
+            self.stage_seconds.labels(stage)
+        self.queue_depth = Gauge(
+            "deeplab_queue_depth", "Pictures that wait for the model.", registry=self.registry
+        )
+        self.model_info = Gauge(
+            "deeplab_model_info",
+            "The loaded model; always 1.",
+            ("model", "provider", "backbone", "source_revision"),
+            registry=self.registry,
+        )
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class Stages:
+    """The time that one request spends in each stage, in seconds."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.seconds: dict[str, float] = {}
+
+    def record(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = seconds
+        self._metrics.stage_seconds.labels(stage).observe(seconds)
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        started = perf_counter()
+        yield
+        self.record(stage, perf_counter() - started)
+
+    @property
+    def server_timing(self) -> str:
+        """The `Server-Timing` header: milliseconds per stage."""
+        return ", ".join(f"{name};dur={value * 1e3:.1f}" for name, value in self.seconds.items())
