@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -69,6 +70,9 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     threading.Thread(target=announce, args=(url, engine), daemon=True).start()
+    # uvicorn raises the signal again once it has stopped in order; that is no failure.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
 
 

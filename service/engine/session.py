@@ -62,8 +62,11 @@ def _load(path: Path, provider: str, threads: int) -> onnxruntime.InferenceSessi
     # Waiting threads would otherwise burn the cores that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider == "cuda":
-        if not hasattr(onnxruntime, "preload_dlls"):
-            raise StartError("this onnxruntime cannot load CUDA; install the `gpu` extra")
+        if PROVIDERS[provider] not in onnxruntime.get_available_providers():
+            raise StartError(
+                "this onnxruntime has no CUDA; install the `gpu` extra instead of `cpu`, "
+                "or choose --provider cpu"
+            )
         onnxruntime.preload_dlls()
     try:
         session = onnxruntime.InferenceSession(

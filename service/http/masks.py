@@ -98,7 +98,12 @@ async def overlay(
     return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
 
 
-@router.post("/segments", summary="What is where, as JSON", openapi_extra=OPENAPI_BODY)
+@router.post(
+    "/segments",
+    summary="What is where, as JSON",
+    openapi_extra=OPENAPI_BODY,
+    response_model_exclude_none=True,
+)
 async def segments(
     request: Request,
     response: Response,
@@ -148,17 +153,16 @@ def choose_classes(text: str, card: ModelCard) -> set[int]:
     Raises:
         InvalidParameter: names what is not a class of the model.
     """
-    by_name = {name.casefold(): index for index, name in enumerate(card.labels)}
-    chosen = set()
-    for word in filter(None, (part.strip() for part in text.split(","))):
-        index = int(word) if word.isdecimal() else by_name.get(word.casefold())
-        if index is None or index >= len(card.labels):
+    ids = {str(index): index for index in range(len(card.labels))}
+    ids |= {name.casefold(): index for index, name in enumerate(card.labels)}
+    words = [word for part in text.split(",") if (word := part.strip().casefold())]
+    for word in words:
+        if word not in ids:
             raise InvalidParameter(
-                f"classes: {word!r} is not a class of {card.name}; it has "
-                + ", ".join(f"{i} {name}" for i, name in enumerate(card.labels))
+                f"classes: {word[:40]!r} is not a class of {card.name}; it has "
+                + ", ".join(f"{index} {name}" for index, name in enumerate(card.labels))
             )
-        chosen.add(index)
-    return chosen
+    return {ids[word] for word in words}
 
 
 def choose_type(accept: str) -> str:

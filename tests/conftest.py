@@ -1,0 +1,67 @@
+"""What several rooms' tests share: data sets made on the spot and, where given, real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+DATA_VARIABLE = "DEEPLAB_TEST_DATA"
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with the real data sets; tests that need it are skipped without."""
+    root = os.environ.get(DATA_VARIABLE)
+    if not root:
+        pytest.skip(f"{DATA_VARIABLE} does not name a folder with data sets")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def camvid(data_root: Path) -> Path:
+    folder = data_root / "camvid"
+    if not folder.is_dir():
+        pytest.skip(f"there is no CamVid in {data_root}")
+    return folder
+
+
+def draw_pair(seed: int, size: tuple[int, int] = (96, 64)) -> tuple[Image.Image, Image.Image]:
+    """A picture (width, height) of a disc and a box on noise, and its index mask."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    noise = rng.integers(90, 140, (height, width, 3), dtype=np.uint8)
+    image, mask = Image.fromarray(noise), Image.new("L", size, 0)
+    x, y = int(rng.integers(0, width // 2)), int(rng.integers(0, height // 2))
+    for draw, disc, box in (
+        (ImageDraw.Draw(image), "red", "blue"),
+        (ImageDraw.Draw(mask), 1, 2),
+    ):
+        draw.ellipse((x, y, x + 30, y + 30), fill=disc)
+        draw.rectangle((x + 34, y + 8, x + 58, y + 28), fill=box)
+    ImageDraw.Draw(mask).line((0, 0, width, 0), fill=255)
+    return image, mask
+
+
+def write_folders(root: Path, count: int) -> Path:
+    """A tiny data set in plain folders with three classes."""
+    for split, first in (("train", 0), ("val", 1000)):
+        for kind in ("images", "masks"):
+            (root / split / kind).mkdir(parents=True)
+        for index in range(count):
+            image, mask = draw_pair(first + index)
+            image.save(root / split / "images" / f"{index:03}.png")
+            mask.save(root / split / "masks" / f"{index:03}.png")
+    labels = {"names": ["ground", "disc", "box"], "licence": "made for tests"}
+    (root / "labels.json").write_text(json.dumps(labels))
+    return root
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data set, read only."""
+    return write_folders(tmp_path_factory.mktemp("shapes"), 8)

@@ -1,0 +1,91 @@
+"""A real server in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.settings import SAMPLE_PICTURE
+
+SERVE = str(Path(sys.executable).with_name("deeplab-serve"))
+START_TIMEOUT = 120.0
+
+
+@dataclass
+class Server:
+    """A running `deeplab-serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    output: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(
+    *flags: str,
+    command: tuple[str, ...] = (SERVE,),
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Start a server on a free port, wait until it says that it is ready, stop it at the end."""
+    process = subprocess.Popen(
+        [*command, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "DEEPLAB_PORT": "0", **(environment or {})},
+    )
+    server = Server(process, "")
+    ready = threading.Event()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            server.output.append(line)
+            if found := re.search(r"ready at (http://\S+)", line):
+                server.url = found[1]
+            if line.startswith("try it:"):
+                ready.set()
+        ready.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert ready.wait(START_TIMEOUT), "the server did not become ready"
+        assert server.url, f"the server stopped: {''.join(server.output)}"
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+        reader.join()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def sample() -> bytes:
+    """The sample picture of the package."""
+    return SAMPLE_PICTURE.read_bytes()

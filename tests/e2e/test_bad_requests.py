@@ -1,0 +1,167 @@
+"""Whatever comes in gets its problem, and the next request is served."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Server, serving
+from tests.service import pictures
+
+pytestmark = pytest.mark.xdist_group("server")
+
+JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG", quality=95)
+CASES: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no body": ({}, 400, "no picture"),
+    "wrong field": ({"files": {"picture": JPEG}}, 400, "'file' is missing (fields: 'picture')"),
+    "text field": ({"data": {"file": "x"}, "files": {"other": b"y"}}, 400, "'file' is not a file"),
+    "no boundary": (
+        {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+        400,
+        "boundary",
+    ),
+    "broken form": (
+        {
+            "content": b"--b\r\nrubbish",
+            "headers": {"content-type": "multipart/form-data; boundary=b"},
+        },
+        400,
+        "",
+    ),
+    "two files": ({"files": [("file", JPEG), ("file", JPEG)]}, 400, "Too many files"),
+    "empty file": ({"files": {"file": ("a.jpg", b"")}}, 400, "the file is empty"),
+    "text": ({"files": {"file": ("a.jpg", b"hello", "image/jpeg")}}, 415, "JPEG, PNG, WebP or GIF"),
+    "tiff": ({"content": pictures.encoded(pictures.photo(9, 9), "TIFF")}, 415, "accepted format"),
+    "truncated": ({"files": {"file": JPEG[: len(JPEG) // 2]}}, 422, "broken"),
+    "header only": ({"content": JPEG[:12]}, 422, "header"),
+    "bomb": ({"content": pictures.bomb(30_000, 30_000)}, 413, "the limit is 64000000"),
+    "too many bytes": ({"content": bytes(21 * 2**20)}, 413, "limit of 20971520 bytes"),
+}
+
+
+def assert_problem(response: httpx.Response, status: int, detail: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert set(body) == {"type", "title", "status", "detail"}
+    assert body["status"] == status
+    assert detail in body["detail"]
+
+
+@pytest.mark.parametrize("call", ["/v1/mask", "/v1/overlay", "/v1/segments"])
+@pytest.mark.parametrize("case", CASES)
+def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
+    request, status, detail = CASES[case]
+    assert_problem(client.post(call, **request), status, detail)
+    assert client.post(call, content=JPEG).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/v1/overlay?alpha=2", 422, "alpha"),
+        ("/v1/overlay?alpha=much", 422, "alpha"),
+        ("/v1/overlay?classes=road,unicorn", 422, "'unicorn' is not a class"),
+        ("/v1/overlay?classes=11", 422, "10 Bicyclist"),
+        ("/v1/overlay?classes=%C2%B2", 422, "not a class"),
+        ("/v1/overlay?classes=" + "9" * 5000, 422, "not a class"),
+        ("/v1/segments?geometry=stars", 422, "geometry"),
+        ("/v1/mask?model=resnet", 404, "loaded: camvid-mobilenetv2"),
+        ("/v1/nothing", 404, "/docs"),
+    ],
+)
+def test_bad_parameters(client: httpx.Client, path: str, status: int, detail: str) -> None:
+    assert_problem(client.post(path, content=JPEG), status, detail)
+
+
+def test_other_methods(client: httpx.Client) -> None:
+    response = client.get("/v1/mask")
+    assert_problem(response, 405, "GET")
+    assert response.headers["allow"] == "POST"
+
+
+def test_unknown_model(client: httpx.Client) -> None:
+    assert_problem(client.get("/v1/models/resnet"), 404, "no model 'resnet'")
+
+
+def test_chunked_uploads_are_limited_too(client: httpx.Client) -> None:
+    def chunks() -> Any:
+        for _ in range(30):
+            yield bytes(2**20)
+
+    try:
+        response = client.post("/v1/mask", content=chunks())
+    except httpx.WriteError:
+        # The server may close while the rest is still being sent.
+        pass
+    else:
+        assert_problem(response, 413, "limit")
+    assert client.post("/v1/mask", content=JPEG).status_code == 200
+
+
+def test_limits_are_settings() -> None:
+    with (
+        serving("--max-pixels", "1000", "--max-bytes", "5000") as small,
+        httpx.Client(base_url=small.url) as client,
+    ):
+        picture = pictures.encoded(pictures.photo(40, 30), "PNG")
+        assert_problem(client.post("/v1/mask", content=picture), 413, "the limit is 1000")
+        assert_problem(client.post("/v1/mask", content=bytes(5001)), 413, "limit of 5000 bytes")
+
+
+def send(server: Server, data: bytes) -> socket.socket:
+    address = urlsplit(server.url)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
+    connection.sendall(data)
+    return connection
+
+
+def test_a_client_that_hangs_up_is_counted_and_forgotten(
+    server: Server, client: httpx.Client
+) -> None:
+    head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    for _ in range(3):
+        send(server, head + b"abc").close()
+    assert client.post("/v1/mask", content=JPEG).status_code == 200
+    metrics = client.get("/metrics").text
+    assert 'deeplab_requests_total{route="/v1/mask",status="499"}' in metrics
+    assert "Traceback" not in "".join(server.output)
+
+
+def test_a_request_that_is_no_http_does_no_harm(server: Server, client: httpx.Client) -> None:
+    with send(server, b"\x00\xff not http at all\r\n\r\n") as connection:
+        assert b"400" in connection.recv(1000)
+    assert client.get("/healthz").status_code == 200
+
+
+def test_slow_uploads_run_into_their_deadline() -> None:
+    with serving("--request-timeout", "0.5") as running:
+        head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
+        with send(running, head) as connection:
+            assert connection.recv(1000).startswith(b"HTTP/1.1 504")
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+
+
+def test_more_requests_than_the_house_holds_are_refused() -> None:
+    head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
+    with serving("--queue-limit", "2") as running:
+        guests = [send(running, head) for _ in range(2)]
+        try:
+            for _ in range(100):
+                refused = httpx.post(f"{running.url}/v1/mask", content=JPEG)
+                if refused.status_code == 503:
+                    break
+            assert_problem(refused, 503, "limit")
+            assert int(refused.headers["retry-after"]) >= 1
+        finally:
+            for guest in guests:
+                guest.close()
+        for _ in range(100):
+            accepted = httpx.post(f"{running.url}/v1/mask", content=JPEG)
+            if accepted.status_code == 200:
+                break
+        assert accepted.status_code == 200

@@ -1,0 +1,162 @@
+"""Health, metrics, documentation, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.conftest import SERVE, serving
+from tests.service import pictures
+
+pytestmark = pytest.mark.xdist_group("server")
+
+JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
+
+
+def read_metrics(client: httpx.Client) -> dict[tuple[str, ...], float]:
+    """Every sample by name and label values."""
+    text = client.get("/metrics").text
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_health(client: httpx.Client) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_models_say_what_is_loaded(client: httpx.Client) -> None:
+    (model,) = client.get("/v1/models").json()["models"]
+    assert model == client.get(f"/v1/models/{model['name']}").json()
+    assert model["provider"] == "cpu"
+    assert "research" in model["licence"]
+    assert len(model["labels"]) == len(model["palette"]) == 11
+    assert model["quality"]["metric"] == "mean IoU"
+
+
+def test_requests_and_stages_are_counted(client: httpx.Client) -> None:
+    before = read_metrics(client)
+    for _ in range(3):
+        client.post("/v1/mask", content=JPEG)
+    client.post("/v1/mask", content=b"rubbish")
+    client.get("/no/such/path/1")
+    after = read_metrics(client)
+
+    def grown(*key: str) -> float:
+        return after.get(key, 0) - before.get(key, 0)
+
+    assert grown("deeplab_requests_total", "/v1/mask", "200") == 3
+    assert grown("deeplab_requests_total", "/v1/mask", "415") == 1
+    assert grown("deeplab_requests_total", "unmatched", "404") == 1
+    assert grown("deeplab_request_seconds_count", "/v1/mask", "200") == 3
+    for stage in ("queue", "infer", "encode"):
+        assert grown("deeplab_stage_seconds_count", stage) == 3
+        assert grown("deeplab_stage_seconds_sum", stage) > 0
+    assert grown("deeplab_stage_seconds_count", "read") == 4
+    assert ("deeplab_queue_depth",) in after
+    assert any({"deeplab_model_info", "camvid-mobilenetv2"} <= set(key) for key in after)
+    assert not any("/no/such" in part for key in after for part in key)
+
+
+def test_the_api_describes_itself(client: httpx.Client) -> None:
+    assert "swagger" in client.get("/docs").text
+    assert client.get("/").headers["location"] == "/docs"
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/v1/mask", "/v1/overlay", "/v1/segments", "/v1/models", "/healthz"} <= set(paths)
+    body = paths["/v1/mask"]["post"]["requestBody"]["content"]
+    assert {"multipart/form-data", "image/jpeg"} <= set(body)
+    assert {"200", "400", "404", "413", "415", "422", "503", "504"} <= set(
+        paths["/v1/mask"]["post"]["responses"]
+    )
+
+
+def test_many_clients_at_once_are_all_answered(client: httpx.Client) -> None:
+    async def ask() -> list[int]:
+        async with httpx.AsyncClient(base_url=client.base_url, timeout=60) as many:
+            answers = await asyncio.gather(
+                *(many.post("/v1/mask", content=JPEG) for _ in range(24)),
+                *(many.get("/healthz") for _ in range(8)),
+            )
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(ask()) == [200] * 32
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_ends_it_in_order(stop: signal.Signals) -> None:
+    with serving() as running:
+        running.process.send_signal(stop)
+        assert running.process.wait(30) == 0
+    assert "Traceback" not in "".join(running.output)
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [
+        (("--model", "missing.onnx"), "missing.onnx does not exist"),
+        (("--port", "70000"), "setting port = '70000'"),
+        (("--provider", "cuda"), "--provider cpu"),
+        (("--max-bytes", "-1"), "max_bytes"),
+    ],
+)
+def test_a_bad_start_is_explained_in_one_line(flags: tuple[str, ...], what: str) -> None:
+    done = subprocess.run([SERVE, *flags], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert what in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_used_port_is_explained() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([SERVE, "--port", port], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_service_needs_no_torch_and_no_other_room() -> None:
+    blocked = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "onnx", "model", "export", "tqdm"}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Block())
+import service.cli
+"""
+    subprocess.run([sys.executable, "-c", blocked], check=True, timeout=60)
+
+
+def imports(room: str) -> set[str]:
+    """Packages that the files of a room import."""
+    import ast
+
+    found = set()
+    root = Path(__file__).parents[2]
+    for path in (root / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+def test_rooms_keep_to_what_they_may_import() -> None:
+    assert {"export", "service"}.isdisjoint(imports("model"))
+    assert "service" not in imports("export")
+    assert {"model", "export", "torch"}.isdisjoint(imports("service"))
+    assert {"fastapi", "starlette", "uvicorn"}.isdisjoint(imports("service/engine"))
+    assert "onnxruntime" not in imports("service/http")

@@ -1,0 +1,202 @@
+"""Finding pairs, reading masks, and saying what is wrong with a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export.check_data import check_data
+from export.datasets import DataConfig, load_dataset, read_mask
+from export.errors import UserError
+from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, generic_palette, read_labels
+from tests.conftest import draw_pair, write_folders
+from tests.export.runs import data_config
+
+
+def test_plain_folders_are_paired_by_name(shapes: Path) -> None:
+    dataset = load_dataset(data_config(shapes), "train")
+    assert dataset.labels.names == ("ground", "disc", "box")
+    assert len(dataset.samples) == 8
+    assert all(sample.image.stem == sample.mask.stem for sample in dataset.samples)
+    assert load_dataset(data_config(shapes), "val").samples != dataset.samples
+
+
+def test_checked_data_give_the_pixels_of_each_class(shapes: Path) -> None:
+    dataset = load_dataset(data_config(shapes), "train")
+    masks = [np.asarray(Image.open(sample.mask)) for sample in dataset.samples]
+    expected = [sum(int((mask == index).sum()) for mask in masks) for index in range(3)]
+    assert check_data(dataset).tolist() == expected
+
+
+def break_by_wrong_id(root: Path) -> Path:
+    path = root / "train" / "masks" / "003.png"
+    mask = np.array(Image.open(path))
+    mask[5, 5] = 7
+    Image.fromarray(mask).save(path)
+    return path
+
+
+def break_by_size(root: Path) -> Path:
+    path = root / "train" / "masks" / "003.png"
+    Image.open(path).resize((95, 64)).save(path)
+    return path
+
+
+def break_by_colour_mask(root: Path) -> Path:
+    path = root / "train" / "masks" / "003.png"
+    Image.open(path).convert("RGB").save(path)
+    return path
+
+
+def break_by_missing_mask(root: Path) -> Path:
+    (root / "train" / "masks" / "003.png").unlink()
+    return root / "train" / "images" / "003.png"
+
+
+def break_by_missing_picture(root: Path) -> Path:
+    (root / "train" / "images" / "003.png").unlink()
+    return root / "train" / "masks" / "003.png"
+
+
+def break_by_truncation(root: Path) -> Path:
+    path = root / "train" / "images" / "003.png"
+    path.write_bytes(path.read_bytes()[:1000])
+    return path
+
+
+def break_by_text(root: Path) -> Path:
+    path = root / "train" / "masks" / "003.png"
+    path.write_text("not a picture")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (break_by_wrong_id, "holds the id 7"),
+        (break_by_size, "is 95x64, but its picture 003.png is 96x64"),
+        (break_by_colour_mask, "RGB picture"),
+        (break_by_missing_mask, "has no mask"),
+        (break_by_missing_picture, "has no picture"),
+        (break_by_truncation, "cannot be read as a picture"),
+        (break_by_text, "cannot be read as a mask"),
+    ],
+)
+def test_broken_data_are_named(tmp_path: Path, damage: Callable[[Path], Path], what: str) -> None:
+    root = write_folders(tmp_path, 4)
+    path = damage(root)
+    with pytest.raises(UserError) as caught:
+        check_data(load_dataset(data_config(root), "train"))
+    assert str(path) in str(caught.value)
+    assert what in str(caught.value)
+
+
+def test_many_broken_files_are_counted(tmp_path: Path) -> None:
+    root = write_folders(tmp_path, 12)
+    for path in (root / "train" / "masks").iterdir():
+        path.write_text("not a picture")
+    with pytest.raises(UserError, match=r"12 of 12 .* cannot be used") as caught:
+        check_data(load_dataset(data_config(root), "train"))
+    assert "and 2 more" in str(caught.value)
+
+
+def test_masks_without_a_labelled_pixel_are_refused(tmp_path: Path) -> None:
+    root = write_folders(tmp_path, 1)
+    Image.new("L", (96, 64), 255).save(root / "train" / "masks" / "000.png")
+    with pytest.raises(UserError, match="ignored"):
+        check_data(load_dataset(data_config(root), "train"))
+
+
+def test_missing_settings_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--val-images"):
+        load_dataset(DataConfig(), "val")
+    with pytest.raises(UserError, match="--data"):
+        load_dataset(DataConfig(layout="voc"), "train")
+    with pytest.raises(UserError, match="not a folder"):
+        load_dataset(DataConfig(layout="camvid", data=tmp_path), "train")
+
+
+def test_camvid_layout(tmp_path: Path) -> None:
+    for folder in ("val", "valannot"):
+        (tmp_path / folder).mkdir()
+    image, mask = draw_pair(0)
+    image.save(tmp_path / "val" / "a.jpg")
+    Image.fromarray(np.where(np.asarray(mask) == 255, 11, mask).astype(np.uint8)).save(
+        tmp_path / "valannot" / "a.png"
+    )
+    dataset = load_dataset(DataConfig(layout="camvid", data=tmp_path), "val")
+    assert len(dataset.labels.names) == len(dataset.labels.palette) == 11
+    read = read_mask(dataset.samples[0].mask, dataset.labels)
+    assert (read[0] == IGNORED).all()
+    assert set(np.unique(read)) == {0, 1, 2, IGNORED}
+
+
+def test_voc_layout(tmp_path: Path) -> None:
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / folder).mkdir(parents=True)
+    image, mask = draw_pair(0)
+    image.save(tmp_path / "JPEGImages" / "a.jpg")
+    mask.putpalette([channel for colour in generic_palette(256) for channel in colour])
+    mask.save(tmp_path / "SegmentationClass" / "a.png")
+    (tmp_path / "ImageSets" / "Segmentation" / "trainaug.txt").write_text("a\n")
+    config = DataConfig(layout="voc", data=tmp_path, train_split="trainaug")
+    dataset = load_dataset(config, "train")
+    assert VOC.palette[15] == (192, 128, 128)
+    assert set(np.unique(read_mask(dataset.samples[0].mask, dataset.labels))) == {0, 1, 2, 255}
+    with pytest.raises(UserError, match=r"val\.txt"):
+        load_dataset(config, "val")
+    (tmp_path / "JPEGImages" / "a.jpg").unlink()
+    with pytest.raises(UserError, match=r"a\.jpg does not exist"):
+        load_dataset(config, "train")
+
+
+@pytest.mark.parametrize("kind", ["labelIds", "labelTrainIds"])
+def test_cityscapes_layout(tmp_path: Path, kind: str) -> None:
+    pictures, masks = tmp_path / "leftImg8bit/train/aachen", tmp_path / "gtFine/train/aachen"
+    pictures.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    draw_pair(0)[0].save(pictures / "aachen_0_1_leftImg8bit.png")
+    ids = {"labelIds": (7, 33, 0), "labelTrainIds": (0, 18, 255)}[kind]
+    stored = np.zeros((64, 96), np.uint8)
+    stored[:20], stored[20:40], stored[40:] = ids
+    Image.fromarray(stored).save(masks / f"aachen_0_1_gtFine_{kind}.png")
+    dataset = load_dataset(DataConfig(layout="cityscapes", data=tmp_path), "train")
+    assert len(CITYSCAPES.names) == len(CITYSCAPES.palette) == 19
+    read = read_mask(dataset.samples[0].mask, dataset.labels)
+    assert read[[0, 20, 40], 0].tolist() == [0, 18, 255]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("{", "not a label file"),
+        ('["road"]', "not a label file"),
+        ('{"names": ["road"]}', "2 to 255"),
+        ('{"names": ["a", "b"], "palette": [[0, 0, 0]]}', "1 colours for 2"),
+        ('{"names": ["a", "b"], "palette": [[0, 0, 0], [0, 0, 256]]}', "outside"),
+    ],
+)
+def test_label_files_are_checked(tmp_path: Path, content: str, what: str) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=what):
+        read_labels(path)
+    with pytest.raises(UserError, match="cannot read"):
+        read_labels(tmp_path / "missing.json")
+
+
+def test_generic_colours_differ() -> None:
+    assert len(set(generic_palette(255))) == 255
+
+
+def test_real_camvid_is_whole(camvid: Path) -> None:
+    config = DataConfig(layout="camvid", data=camvid)
+    training, validation = load_dataset(config, "train"), load_dataset(config, "val")
+    assert (len(training.samples), len(validation.samples)) == (367, 101)
+    counts = check_data(dataclasses.replace(validation, samples=validation.samples[:20]))
+    assert counts.argmax() in (CAMVID.names.index("Road"), CAMVID.names.index("Building"))

@@ -1,0 +1,66 @@
+"""Mean IoU, class weights, learning rates and decay, on numbers done by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.metrics import ConfusionMatrix
+from export.optimiser import build_optimizer, learning_rate
+from export.train import class_weights
+from model import DeepLab
+from tests.export.runs import TINY_MODEL, tiny_config
+
+
+def test_iou_by_hand() -> None:
+    matrix = ConfusionMatrix.empty(4)
+    truth = np.array([[0, 0, 1, 1], [2, 2, 255, 255]], np.uint8)
+    predicted = np.array([[0, 1, 1, 1], [2, 0, 3, 0]], np.uint8)
+    matrix.add(truth, predicted)
+    assert matrix.iou[:3].tolist() == [1 / 3, 2 / 3, 1 / 2]
+    assert np.isnan(matrix.iou[3])
+    assert matrix.mean_iou == pytest.approx(0.5)
+    assert matrix.pixel_accuracy == pytest.approx(4 / 6)
+
+
+def test_class_weights_leave_the_mean_loss_as_it_is() -> None:
+    counts = np.array([900, 90, 10, 0])
+    assert class_weights(counts, 0.0).tolist() == [1, 1, 1, 1]
+    weights = class_weights(counts, 0.5)
+    assert float(weights @ torch.from_numpy(counts).float()) / 1000 == pytest.approx(1)
+    assert float(weights[1] / weights[0]) == pytest.approx(10**0.5)
+    assert weights[3] == weights[2]
+
+
+def test_poly_schedule(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, tmp_path, steps=100, learning_rate=0.007)
+    assert learning_rate(config, 0) == pytest.approx(0.007)
+    assert learning_rate(config, 50) == pytest.approx(0.007 * 0.5**0.9)
+    assert 0 < learning_rate(config, 99) < 0.0002
+    warm = tiny_config(tmp_path, tmp_path, steps=100, warmup_steps=9)
+    assert learning_rate(warm, 0) == pytest.approx(warm.learning_rate / 10)
+
+
+def test_decay_falls_on_plain_convolutions_only(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, tmp_path, weight_decay=4e-5, head_multiplier=10.0)
+    network = DeepLab(TINY_MODEL)
+    optimizer = build_optimizer(network, config)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    groups = {
+        names[id(parameter)]: group
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert set(groups) == set(names.values())
+    decayed = {name for name, group in groups.items() if group["weight_decay"]}
+    assert decayed == {
+        name
+        for name in groups
+        if name.endswith(("conv.weight", "classifier.weight")) and "depthwise" not in name
+    }
+    assert groups["backbone.root.conv.weight"]["multiplier"] == 1
+    assert groups["aspp.project.conv.weight"]["multiplier"] == 10
+    assert groups["classifier.bias"]["multiplier"] == 20

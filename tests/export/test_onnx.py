@@ -1,0 +1,244 @@
+"""From a checkpoint to a checked ONNX file, through the commands a user types."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from export.checkpoint import CheckpointInfo, save_checkpoint
+from export.datasets import load_dataset
+from export.errors import UserError
+from export.evaluate import load_predictor, measure
+from export.initial_weights import load_initial_weights
+from export.labels import LabelSet, generic_palette
+from export.predict import PAD_VALUE, padded_size, segment
+from export.to_onnx import convert
+from model import DeepLab, ModelConfig, build
+from service.contract import read_card
+from service.engine.session import Session
+from tests.export.runs import TINY_MODEL, data_config, data_flags
+from tests.model.backbones import randomise_statistics
+
+DEEPLAB = str(Path(sys.executable).with_name("deeplab"))
+LABELS = LabelSet(("ground", "disc", "box"), generic_palette(3), "made for tests")
+
+
+def random_network(seed: int = 0) -> DeepLab:
+    """A network whose mask is not one class everywhere."""
+    torch.manual_seed(seed)
+    network = build(dataclasses.replace(TINY_MODEL, num_classes=3))
+    randomise_statistics(network)
+    with torch.no_grad():
+        network.classifier.weight *= 100
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network = random_network()
+    path = tmp_path_factory.mktemp("checkpoint") / "best.safetensors"
+    info = CheckpointInfo(network.config, LABELS, "folders", 4, 4, 0.5, (49, 65))
+    save_checkpoint(path, network, info)
+    return path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([DEEPLAB, *arguments], capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint: Path, shapes: Path) -> Path:
+    out = checkpoint.with_name("shapes.onnx")
+    done = run("export", str(checkpoint), str(out), *data_flags(shapes))
+    assert done.returncode == 0, done.stderr
+    assert "agreement with PyTorch: 1.0000" in done.stdout or "0.9999" in done.stdout
+    return out
+
+
+@pytest.mark.xdist_group("onnx")
+def test_an_exported_file_keeps_the_contract(exported: Path) -> None:
+    model = onnx.load(exported)
+    onnx.checker.check_model(model, full_check=True)
+    (image,) = model.graph.input
+    (mask,) = model.graph.output
+    for value, rank in ((image, 4), (mask, 3)):
+        tensor = value.type.tensor_type
+        assert tensor.elem_type == onnx.TensorProto.UINT8
+        assert len(tensor.shape.dim) == rank
+        assert all(dim.dim_param for dim in tensor.shape.dim[:3])
+    card = read_card({prop.key: prop.value for prop in model.metadata_props}, "test")
+    assert card.name == "shapes"
+    assert card.labels == LABELS.names
+    assert card.pad_value == PAD_VALUE
+    assert (49, 65) in card.input_sizes
+    session = Session(exported)
+    assert session.card == card
+
+
+@pytest.mark.xdist_group("onnx")
+def test_the_file_does_what_the_checkpoint_does(
+    exported: Path, checkpoint: Path, shapes: Path
+) -> None:
+    dataset = load_dataset(data_config(shapes), "val")
+    matrices = []
+    for path in (exported, checkpoint):
+        predictor, stride = load_predictor(path, dataset)
+        matrices.append(measure(predictor, dataset, stride).counts)
+    assert np.abs(matrices[0] - matrices[1]).sum() <= 4
+    card = Session(exported).card
+    table = run("evaluate", str(exported), *data_flags(shapes)).stdout
+    assert f"mean IoU        {card.quality.value:.4f}" in table
+    assert "on 8 pictures, single scale, no flip" in table
+
+
+@pytest.mark.xdist_group("onnx")
+@pytest.mark.parametrize(
+    "shape", [(1, 17, 17), (3, 33, 97), (2, 129, 65), (1, 64, 48), (1, 513, 289)]
+)
+def test_any_size_and_batch_agrees_with_pytorch(
+    exported: Path, shape: tuple[int, int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 256, (shape[0], shape[1] // 16 + 1, shape[2] // 16 + 1, 3), np.uint8)
+    images = blocks.repeat(16, 1).repeat(16, 2)[:, : shape[1], : shape[2]]
+    mask = Session(exported).run(images)
+    with torch.inference_mode():
+        normalised = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+        expected = random_network()(normalised).argmax(1).numpy()
+    assert mask.shape == shape
+    assert (mask == expected).mean() > 0.999
+    assert len(np.unique(mask)) > 1 or shape == (1, 17, 17)
+
+
+@pytest.mark.xdist_group("onnx")
+def test_half_precision_and_confidence(
+    checkpoint: Path, shapes: Path, exported: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "half.onnx"
+    flags = ("--fp16", "--confidence", "--name", "half-size")
+    done = run("export", str(checkpoint), str(out), *flags, *data_flags(shapes))
+    assert done.returncode == 0, done.stderr
+    assert out.stat().st_size < 0.6 * exported.stat().st_size
+    assert Session(out).card.name == "half-size"
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).integers(0, 256, (1, 65, 65, 3), np.uint8)
+    mask, confidence = session.run(["mask", "confidence"], {"image": image})
+    with torch.inference_mode():
+        normalised = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 127.5 - 1
+        probability, expected = random_network()(normalised).softmax(1).max(1)
+    assert (mask == expected.numpy()).mean() > 0.98
+    assert np.abs(confidence - probability.numpy() * 255).mean() < 3
+
+
+def test_nothing_is_written_when_the_file_disagrees(
+    checkpoint: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import export.to_onnx as module
+
+    def wrong(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
+        return convert(random_network(seed=1), fp16=fp16, confidence=confidence)
+
+    monkeypatch.setattr(module, "convert", wrong)
+    out = tmp_path / "wrong.onnx"
+    with pytest.raises(UserError, match="agrees with PyTorch on"):
+        module.export_onnx(checkpoint, out, load_dataset(data_config(shapes), "val"), name="wrong")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["evaluate", "missing.onnx"], "plain folders need"),
+        (["evaluate", "missing.safetensors", "--layout", "camvid", "--data", "/x"], "not a folder"),
+        (["train", "--recipe", "missing.toml"], "cannot read the recipe"),
+        (["train", "--layout", "camvid"], "needs --data"),
+        (["train", "--output-stride", "5"], "output-stride"),
+        (["import", "missing.tflite", "out.safetensors", "--images", "."], "TensorFlow Lite"),
+        (["dance"], "no command 'dance'"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_explained(arguments: list[str], what: str) -> None:
+    done = run(*arguments)
+    assert done.returncode != 0
+    assert what in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_commands_are_listed() -> None:
+    assert {"train", "evaluate", "export", "import"} <= set(run("--help").stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"), [(1, 17), (17, 17), (18, 33), (360, 369), (480, 481), (513, 513)]
+)
+def test_padding_goes_to_the_next_aligned_size(side: int, expected: int) -> None:
+    assert padded_size(side) == expected
+
+
+def test_whole_pictures_are_padded_and_not_resized() -> None:
+    seen = []
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        seen.append(images)
+        return images[..., 0]
+
+    image = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
+    assert (segment(predict, image) == image[..., 0]).all()
+    assert seen[0].shape == (1, 369, 481, 3)
+    assert (seen[0][0, :360, :480] == image).all()
+    assert (seen[0][0, 360:] == PAD_VALUE).all()
+
+
+@pytest.mark.xdist_group("onnx")
+def test_the_file_tells_how_it_was_made(exported: Path) -> None:
+    metadata = {prop.key: prop.value for prop in onnx.load(exported).metadata_props}
+    assert json.loads(metadata["deeplab.model"])["backbone"] == "mobilenet_v2"
+    assert float(metadata["deeplab.agreement"]) > 0.9999
+
+
+@pytest.fixture(scope="session")
+def folded(data_root: Path) -> Callable[[str], Path]:
+    def find(name: str) -> Path:
+        path = data_root / name
+        if not path.exists():
+            pytest.skip(f"{name} is not there")
+        return path
+
+    return find
+
+
+def test_a_tflite_backbone_computes_the_same_once_unfolded(
+    folded: Callable[[str], Path], camvid: Path, tmp_path: Path
+) -> None:
+    from export.import_tflite import read_convs
+
+    source = folded("reference/deeplabv3_mnv2_pascal_quant.tflite")
+    out = tmp_path / "init.safetensors"
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for path in sorted((camvid / "val").iterdir())[:2]:
+        (pictures / path.name).write_bytes(path.read_bytes())
+    done = run("import", str(source), str(out), "--images", str(pictures))
+    assert done.returncode == 0, done.stderr
+
+    network = build(ModelConfig(backbone="mobilenet_v2", num_classes=11)).eval()
+    load_initial_weights(network, out)
+    first = next(iter(read_convs(source)))
+    image = torch.rand(1, 3, 65, 65) * 2 - 1
+    with torch.inference_mode():
+        by_hand = torch.nn.functional.conv2d(image, first.weight, first.bias, 2, 1).clamp(0, 6)
+        torch.testing.assert_close(network.backbone.root(image), by_hand, rtol=1e-3, atol=1e-3)
+    statistics = load_file(out)["backbone.root.norm.running_var"]
+    assert statistics.min() >= 0
+    assert statistics.max() > 0

@@ -1,0 +1,219 @@
+"""Training: it learns, it resumes to the same weights, it survives a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from export.checkpoint import load_checkpoint, load_network
+from export.config import TrainConfig, load_recipe
+from export.errors import UserError
+from export.initial_weights import load_initial_weights
+from export.train import BEST, LAST, Run, train
+from model import ModelConfig, build
+from tests.export.runs import TINY_MODEL, data_flags, tiny_config
+
+DEEPLAB = [str(Path(sys.executable).with_name("deeplab"))]
+
+
+def test_it_learns(shapes: Path, tmp_path: Path) -> None:
+    config = tiny_config(shapes, tmp_path / "run", steps=60, batch_size=4, eval_every=20)
+    best = train(config)
+    info = load_checkpoint(best).info
+    assert best == tmp_path / "run" / BEST
+    assert info.best_mean_iou > 0.6
+    assert info.labels.names == ("ground", "disc", "box")
+    assert info.model.num_classes == 3
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tiny_config(shapes, tmp_path / "whole", steps=6, workers=1)
+    train(whole)
+
+    broken = dataclasses.replace(whole, out=tmp_path / "broken")
+    step = Run.step
+
+    def failing(run: Run, *arguments: object) -> float:
+        if run.info.step == 3:
+            raise KeyboardInterrupt
+        return step(run, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Run, "step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken)
+    monkeypatch.undo()
+    assert load_checkpoint(broken.out / LAST).info.step == 2
+    train(broken, resume=True)
+
+    expected, actual = (load_checkpoint(run.out / LAST) for run in (whole, broken))
+    assert actual.info == expected.info
+    # Dropout draws anew after a resume, so the weights agree closely and not to the bit.
+    for name, tensor in expected.weights.items():
+        torch.testing.assert_close(actual.weights[name], tensor, rtol=0, atol=0.05)
+    assert set(actual.optimizer) == set(expected.optimizer)
+
+
+def test_a_killed_process_loses_at_most_one_interval(shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [
+        *DEEPLAB,
+        "train",
+        *data_flags(shapes),
+        *("--backbone", "mobilenet_v2", "--width-multiplier", "0.35", "--decoder-convs", "3", "16"),
+        *("--crop", "33", "33", "--batch-size", "2", "--steps", "100000", "--eval-every", "3"),
+        *("--out", str(out), "--workers", "0"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not (out / LAST).exists() or load_checkpoint(out / LAST).info.step < 6:
+            assert process.poll() is None, "training ended by itself"
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached = load_checkpoint(out / LAST).info.step
+    assert reached >= 6
+    again = [*command, "--resume", "--steps", str(reached + 2)]
+    done = subprocess.run(again, capture_output=True, text=True, timeout=120, check=True)
+    assert "best checkpoint" in done.stdout
+    assert f"{reached + 2}/{reached + 2}" in done.stderr
+    assert load_checkpoint(out / LAST).info.step == reached + 2
+
+
+def test_a_run_is_never_overwritten_or_resumed_from_nothing(shapes: Path, tmp_path: Path) -> None:
+    config = tiny_config(shapes, tmp_path / "run", steps=1)
+    with pytest.raises(UserError, match="nothing to resume"):
+        train(config, resume=True)
+    train(config)
+    with pytest.raises(UserError, match="--resume"):
+        train(config)
+    other = dataclasses.replace(config, model=dataclasses.replace(TINY_MODEL, decoder=False))
+    with pytest.raises(UserError, match="another network"):
+        train(other, resume=True)
+
+
+def test_freezing_keeps_the_statistics(shapes: Path, tmp_path: Path) -> None:
+    first = train(tiny_config(shapes, tmp_path / "first", steps=2))
+    config = tiny_config(shapes, tmp_path / "second", steps=2, init=first, freeze_bn=True)
+    second = train(config)
+    before, after = load_checkpoint(first).weights, load_checkpoint(second).weights
+    statistics = [name for name in before if "running" in name]
+    assert all(torch.equal(before[name], after[name]) for name in statistics)
+    assert not torch.equal(before["classifier.weight"], after["classifier.weight"])
+
+
+def test_mixed_precision_trains(shapes: Path, tmp_path: Path) -> None:
+    train(tiny_config(shapes, tmp_path / "run", steps=2, amp=True, class_weighting=0.5))
+    weights = load_checkpoint(tmp_path / "run" / LAST).weights
+    assert weights["classifier.weight"].dtype == torch.float32
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_initial_weights_for_other_classes_keep_the_classifier(tmp_path: Path, suffix: str) -> None:
+    torch.manual_seed(0)
+    source = build(dataclasses.replace(TINY_MODEL, num_classes=7))
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save(source.state_dict(), path)
+    else:
+        save_file(source.state_dict(), path)
+    target = build(dataclasses.replace(TINY_MODEL, num_classes=3))
+    assert "2 newly drawn" in load_initial_weights(target, path)
+    assert torch.equal(target.aspp.project.conv.weight, source.aspp.project.conv.weight)
+
+
+def test_initial_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(build(TINY_MODEL).state_dict(), path)
+    with pytest.raises(UserError, match="does not hold the backbone mobilenet_v2"):
+        load_initial_weights(build(ModelConfig(backbone="mobilenet_v2")), path)
+    path.write_bytes(b"rubbish")
+    with pytest.raises(UserError, match="cannot read weights"):
+        load_initial_weights(build(TINY_MODEL), path)
+    torch.save({"epoch": 3}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match="plain state dict"):
+        load_initial_weights(build(TINY_MODEL), tmp_path / "other.pth")
+
+
+class Payload:
+    """What a malicious pickle would hold."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("this must not run",)
+
+
+def test_a_pickle_cannot_run_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"weight": Payload()}, tmp_path / "evil.pth")
+    with pytest.raises(UserError, match="cannot read weights"):
+        load_initial_weights(build(TINY_MODEL), tmp_path / "evil.pth")
+    assert "must not run" not in capsys.readouterr().out
+
+
+def test_torchvision_names_reach_every_layer(data_root: Path) -> None:
+    path = data_root / "weights" / "mobilenetv2-dogs.pth"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there")
+    network = build(ModelConfig(backbone="mobilenet_v2"))
+    load_initial_weights(network, path)
+    state = torch.load(path, weights_only=True)
+    assert torch.equal(network.backbone.root.conv.weight, state["features.0.0.weight"])  # type: ignore[union-attr]
+    last = network.backbone.units[16].project  # type: ignore[union-attr]
+    assert torch.equal(last.conv.weight, state["features.17.conv.2.weight"])  # type: ignore[union-attr]
+
+
+def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load_network(tmp_path / "missing.safetensors")
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(b"rubbish")
+    with pytest.raises(UserError, match="not a checkpoint"):
+        load_network(path)
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="not a checkpoint"):
+        load_network(path)
+
+
+def test_recipes_override_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('steps = 7\n[model]\nbackbone = "resnet_50"\n[augment]\ncrop = [33, 49]\n')
+    config = load_recipe(path)
+    assert (config.steps, config.model.backbone, config.augment.crop) == (7, "resnet_50", (33, 49))
+    assert config.batch_size == TrainConfig().batch_size
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("stepz = 7", "unknown setting 'stepz'"),
+        ('[model]\nbackbone = "vgg"', "vgg"),
+        ("steps = 0", "at least 1"),
+        ("steps = ", "not a TOML file"),
+    ],
+)
+def test_wrong_recipes_are_named(tmp_path: Path, content: str, what: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=what):
+        load_recipe(path)
+
+
+def test_the_built_in_recipe_is_valid() -> None:
+    import export
+
+    (package,) = export.__path__
+    for path in (Path(package) / "recipes").glob("*.toml"):
+        assert load_recipe(path).model.backbone == "mobilenet_v2"

@@ -1,0 +1,71 @@
+"""Pictures of every kind, good and bad, as bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def photo(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Smooth colours with some structure, like a photo as far as codecs care."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A valid PNG of zeros, one bit per pixel, small for its size."""
+    row = b"\0" * (1 + (width + 7) // 8)
+    compressor = zlib.compressobj(9)
+    data = b"".join(compressor.compress(row) for _ in range(height)) + compressor.flush()
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def with_orientation(image: Image.Image, orientation: int, kind: str = "JPEG") -> bytes:
+    """The picture stored so that a viewer that honours EXIF shows `image`."""
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = image if undo is None else image.transpose(undo)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(stored, kind, exif=exif)
+
+
+def sixteen_bit_grey(width: int, height: int) -> tuple[bytes, np.ndarray]:
+    """A 16-bit greyscale PNG and what it should look like with 8 bits."""
+    values = np.linspace(0, 65535, width * height).reshape(height, width).astype(np.uint16)
+    return encoded(Image.fromarray(values), "PNG"), (values >> 8).astype(np.uint8)
+
+
+def animation(kind: str) -> bytes:
+    """Two frames: the first red, the second blue."""
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)

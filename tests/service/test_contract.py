@@ -1,0 +1,116 @@
+"""Files that break the contract are refused with what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+
+from service.contract import ModelCard, read_card
+from service.engine.session import Session
+from service.errors import ContractError, StartError
+from service.settings import BUILT_IN_MODEL
+
+Change = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture(scope="module")
+def metadata() -> dict[str, str]:
+    model = onnx.load(BUILT_IN_MODEL)
+    return {prop.key: prop.value for prop in model.metadata_props}
+
+
+def test_the_built_in_model_keeps_the_contract() -> None:
+    card = Session(BUILT_IN_MODEL, "cpu").card
+    assert card.name == "camvid-mobilenetv2"
+    assert len(card.labels) == 11
+    assert card.long_side == 513
+    assert BUILT_IN_MODEL.stat().st_size <= 15_000_000
+
+
+@pytest.mark.parametrize("field", list(ModelCard.model_fields))
+def test_every_property_is_needed(metadata: dict[str, str], field: str) -> None:
+    broken = {key: value for key, value in metadata.items() if key != f"deeplab.{field}"}
+    with pytest.raises(ContractError, match=rf"x\.onnx .* lacks deeplab\.{field};"):
+        read_card(broken, "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [
+        ("labels", '["road"]', "labels"),
+        ("labels", "road", "labels"),
+        ("palette", "[[0, 0, 0]]", "1 palette colours for 11 labels"),
+        ("palette", "[[0, 0, 256]]", "palette"),
+        ("output_stride", "many", "output_stride"),
+        ("pad_value", "300", "pad_value"),
+        ("input_sizes", "[]", "input_sizes"),
+        ("input_sizes", "[[512, 512]]", "16k"),
+        ("name", "../../etc", "name"),
+        ("quality", '{"metric": "mean IoU"}', "quality.value"),
+    ],
+)
+def test_wrong_properties_are_named(
+    metadata: dict[str, str], field: str, value: str, what: str
+) -> None:
+    with pytest.raises(ContractError, match=what):
+        read_card({**metadata, f"deeplab.{field}": value}, "x.onnx")
+
+
+def drop_metadata(model: onnx.ModelProto) -> None:
+    del model.metadata_props[:]
+
+
+def rename_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].name = "picture"
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            if name == "image":
+                node.input[index] = "picture"
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        for index, name in enumerate(node.output):
+            if name == "mask":
+                node.output[index] = "labels"
+    model.graph.output[0].name = "labels"
+
+
+def fix_batch(model: onnx.ModelProto) -> None:
+    dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
+    dimension.dim_value = 4
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (drop_metadata, "its metadata lacks deeplab.name"),
+        (rename_input, "one input 'image', found picture"),
+        (rename_output, "no output 'mask', found labels"),
+        (fix_batch, "'image' must be uint8"),
+    ],
+)
+def test_files_with_other_tensors_are_refused(tmp_path: Path, change: Change, what: str) -> None:
+    model = onnx.load(BUILT_IN_MODEL)
+    change(model)
+    path = tmp_path / "broken.onnx"
+    onnx.save(model, path)
+    with pytest.raises(ContractError, match=what):
+        Session(path, "cpu")
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="does not exist"):
+        Session(tmp_path / "missing.onnx")
+    path = tmp_path / "text.onnx"
+    path.write_text("hello")
+    with pytest.raises(ContractError, match="not a model that can be loaded"):
+        Session(path)
+
+
+def test_a_provider_that_is_not_there_is_refused() -> None:
+    with pytest.raises(StartError, match="--provider cpu"):
+        Session(BUILT_IN_MODEL, "cuda")
