@@ -2,7 +2,7 @@ PYTHON ?= python3
 SERVE_ENV := .venv
 DEV_ENV := .venv-dev
 
-.PHONY: help serve test lint format clean
+.PHONY: help serve test dev lint format clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -12,6 +12,8 @@ serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 
 test: lint ## lint, types and all tests
 	$(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup
+
+dev: $(DEV_ENV)/.installed ## make the environment for training and tests
 
 lint: $(DEV_ENV)/.installed ## formatting, lint and types
 	$(DEV_ENV)/bin/ruff format --check .

@@ -92,20 +92,15 @@ def _torchvision_mobilenet_name(key: str) -> str | None:
         return None
     layer, rest = int(match[1]), match[2]
     if layer == 0:
-        part, tail = "root", rest.removeprefix("")
+        part = "root"
     else:
-        rest = rest.removeprefix("conv.")
-        expands = layer > 1
-        names = ("expand", "depthwise", "project") if expands else ("depthwise", "project")
-        index, tail = rest.split(".", 1)
-        position = int(index)
-        if position == len(names):
-            # torchvision keeps the last BatchNorm beside its convolution, not inside it.
-            part, tail = f"units.{layer - 1}.{names[-1]}", f"1.{tail}"
-        else:
-            part = f"units.{layer - 1}.{names[position]}"
-            tail = f"0.{tail}" if position == len(names) - 1 else tail
-    kind, parameter = tail.split(".", 1)
+        names = ["depthwise", "project"] if layer == 1 else ["expand", "depthwise", "project"]
+        index, rest = rest.removeprefix("conv.").split(".", 1)
+        # The last convolution and its BatchNorm lie side by side there, not in a pair.
+        if int(index) >= len(names) - 1:
+            rest = f"{int(index) - len(names) + 1}.{rest}"
+        part = f"units.{layer - 1}.{names[min(int(index), len(names) - 1)]}"
+    kind, parameter = rest.split(".", 1)
     return f"backbone.{part}.{('conv', 'norm')[int(kind)]}.{parameter}"
 
 

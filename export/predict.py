@@ -7,41 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from export.segmentation_graph import SegmentationGraph
 from model import DeepLab
-from model.layers import resize
 
 PAD_VALUE = 128
 """What fills the padding of a uint8 picture: the nearest to 127.5, which is 0 once normalised."""
 
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """uint8 [N, H, W, 3] RGB to class ids uint8 [N, H, W]; H and W are 16k+1."""
-
-
-class SegmentationGraph(nn.Module):
-    """The network with everything around it that the ONNX contract puts inside.
-
-    Maps uint8 [N, H, W, 3] to class ids uint8 [N, H, W], and with `confidence` also to 255
-    times the softmax probability of the chosen class, uint8 [N, H, W].
-    """
-
-    def __init__(self, network: DeepLab, *, confidence: bool = False) -> None:
-        super().__init__()
-        self.network = network
-        self.confidence = confidence
-
-    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        dtype = self.network.classifier.weight.dtype
-        x = image.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1
-        logits = resize(self.network.coarse_logits(x), image.shape[1:3])
-        mask = logits.argmax(dim=1).to(torch.uint8)
-        if not self.confidence:
-            return mask
-        # The chosen class has the largest logit, so its probability is 1 / sum(exp(l - max)).
-        largest = logits.amax(dim=1, keepdim=True)
-        probability = 1 / (logits - largest).exp().sum(dim=1)
-        return mask, (probability * 255).round().to(torch.uint8)
 
 
 def torch_predictor(network: DeepLab) -> Predictor:

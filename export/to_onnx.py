@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
 import os
 import subprocess
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +25,8 @@ from export.evaluate import measure
 from export.labels import IGNORED
 from export.metrics import ConfusionMatrix
 from export.onnx_model import OnnxModel
-from export.predict import PAD_VALUE, Predictor, SegmentationGraph, padded_size, torch_predictor
+from export.predict import PAD_VALUE, Predictor, padded_size, torch_predictor
+from export.segmentation_graph import SegmentationGraph
 from model import DeepLab
 
 TRACED_SIZE = (257, 321)
@@ -98,17 +102,22 @@ def export_onnx(
 
 def convert(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
     """The network with all that surrounds it as an ONNX graph of the contract."""
-    graph = SegmentationGraph(network.half() if fp16 else network, confidence=confidence).eval()
+    network = copy.deepcopy(network).half() if fp16 else network
+    graph = SegmentationGraph(network, confidence=confidence).eval()
     example = torch.zeros((2, *TRACED_SIZE, 3), dtype=torch.uint8)
-    program = torch.onnx.export(
-        graph,
-        (example,),
-        dynamo=True,
-        input_names=["image"],
-        output_names=["mask", "confidence"] if confidence else ["mask"],
-        dynamic_shapes={"image": {0: "N", 1: "H", 2: "W"}},
-        verbose=False,
-    )
+    # What the exporter says of its own insides and of torchvision is of no use to a reader.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            input_names=["image"],
+            output_names=["mask", "confidence"] if confidence else ["mask"],
+            dynamic_shapes={"image": {0: "N", 1: "H", 2: "W"}},
+            verbose=False,
+        )
     assert program is not None
     return program.model_proto
 

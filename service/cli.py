@@ -74,11 +74,16 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
+    if engine.failure:
+        sys.exit(f"deeplab-serve: the model {settings.model} does not run: {engine.failure}")
 
 
 def announce(url: str, engine: Engine) -> None:
-    """Say where the service is, once it is ready."""
+    """Say where the service is once it is ready, or end it if the model does not run."""
     engine.wait_ready()
+    if engine.failure:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
     sample = os.path.relpath(SAMPLE_PICTURE)
     print(
         f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url} "

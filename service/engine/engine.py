@@ -61,8 +61,10 @@ class Engine:
         """
         self._session = session
         self._jobs: queue.Queue[Job | None] = queue.Queue(limit)
-        self._ready = threading.Event()
+        self._warm = threading.Event()
         self._closed = False
+        self._closing = threading.Lock()
+        self._failure: Exception | None = None
         self._seconds_per_picture = FIRST_GUESS
         self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
 
@@ -77,7 +79,12 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether the model is warm and pictures are accepted."""
-        return self._ready.is_set() and not self._closed and self.alive
+        return self._warm.is_set() and not self._closed and self.alive
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the model could not be warmed, if so."""
+        return self._failure
 
     @property
     def closed(self) -> bool:
@@ -86,6 +93,7 @@ class Engine:
 
     @property
     def alive(self) -> bool:
+        """Whether the thread that runs the model does."""
         return self._worker.is_alive()
 
     @property
@@ -103,8 +111,8 @@ class Engine:
         self._worker.start()
 
     def wait_ready(self) -> None:
-        """Block until the model is warm."""
-        self._ready.wait()
+        """Block until the model is warm, or has failed to become so."""
+        self._warm.wait()
 
     def submit(self, image: NDArray[np.uint8], deadline: float) -> Future[Answer]:
         """Queue a picture uint8 [H, W, 3] with sides 16k+1.
@@ -118,34 +126,49 @@ class Engine:
 
         The future raises DeadlinePassed or EngineFailed.
         """
-        if self._closed:
-            raise Unavailable("the service is shutting down", retry_after=self.wait_estimate)
         future: Future[Answer] = Future()
-        try:
-            self._jobs.put_nowait(Job(image, deadline, time.monotonic(), future))
-        except queue.Full as error:
-            raise Unavailable(
-                f"{self.depth} pictures are waiting already", retry_after=self.wait_estimate
-            ) from error
+        with self._closing:
+            if self._closed:
+                raise Unavailable("the service is shutting down", retry_after=self.wait_estimate)
+            try:
+                self._jobs.put_nowait(Job(image, deadline, time.monotonic(), future))
+            except queue.Full as error:
+                raise Unavailable(
+                    f"{self.depth} pictures are waiting already", retry_after=self.wait_estimate
+                ) from error
         return future
 
     def close(self) -> None:
         """Finish what was accepted, refuse the rest, stop the thread."""
-        if not self._closed:
-            self._closed = True
+        with self._closing:
+            first, self._closed = not self._closed, True
+        if first and self.alive:
             self._jobs.put(None)
         if self.alive:
             self._worker.join()
 
     def _work(self) -> None:
-        self._warm_up()
-        self._ready.set()
-        while (job := self._jobs.get()) is not None:
+        try:
+            self._warm_up()
+        except Exception as error:
+            self._fail(error)
+        self._warm.set()
+        while not self._failure and (job := self._jobs.get()) is not None:
             self._serve(job)
 
     def _warm_up(self) -> None:
         side = self.card.long_side
         self._session.run(np.full((1, side, side, 3), self.card.pad_value, dtype=np.uint8))
+
+    def _fail(self, error: Exception) -> None:
+        """Refuse new pictures and answer the waiting ones."""
+        self._failure = error
+        with self._closing:
+            self._closed = True
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None and job.future.set_running_or_notify_cancel():
+                job.future.set_exception(EngineFailed("the model does not run"))
 
     def _serve(self, job: Job) -> None:
         if not job.future.set_running_or_notify_cancel():

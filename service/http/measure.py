@@ -32,6 +32,10 @@ class MeasureRequests:
 
         try:
             await self.app(scope, receive, watch)
+        except Exception:
+            # The answer to an unexpected error is made outside of here.
+            status = 500
+            raise
         finally:
             # Only paths of the application's own become labels: a client cannot make new ones.
             route = getattr(scope.get("route"), "path", "unmatched")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def serving(
         stderr=subprocess.STDOUT,
         text=True,
         cwd=cwd,
+        # A group of its own, so that what a command starts ends with it.
+        start_new_session=True,
         env={**os.environ, "DEEPLAB_PORT": "0", **(environment or {})},
     )
     server = Server(process, "")
@@ -66,7 +69,8 @@ def serving(
         assert server.url, f"the server stopped: {''.join(server.output)}"
         yield server
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
         reader.join()
         assert process.stdout is not None

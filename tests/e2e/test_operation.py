@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
+import onnx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.settings import BUILT_IN_MODEL
 from tests.e2e.conftest import SERVE, serving
 from tests.service import pictures
 
@@ -124,6 +127,22 @@ def test_a_used_port_is_explained() -> None:
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_model_that_does_not_run_ends_the_service(tmp_path: Path) -> None:
+    model = onnx.load(BUILT_IN_MODEL)
+    for tensor in model.graph.initializer:
+        if list(tensor.dims) == [11]:
+            # A bias for ten classes goes unnoticed until the model runs.
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.zeros(10, np.float32), tensor.name))
+    path = tmp_path / "broken.onnx"
+    onnx.save(model, path)
+    done = subprocess.run(
+        [SERVE, "--port", "0", "--model", path], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert f"the model {path} does not run" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_service_needs_no_torch_and_no_other_room() -> None:

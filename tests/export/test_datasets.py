@@ -126,9 +126,9 @@ def test_camvid_layout(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     image, mask = draw_pair(0)
     image.save(tmp_path / "val" / "a.jpg")
-    Image.fromarray(np.where(np.asarray(mask) == 255, 11, mask).astype(np.uint8)).save(
-        tmp_path / "valannot" / "a.png"
-    )
+    stored = np.array(mask)
+    stored[stored == 255] = 11
+    Image.fromarray(stored).save(tmp_path / "valannot" / "a.png")
     dataset = load_dataset(DataConfig(layout="camvid", data=tmp_path), "val")
     assert len(dataset.labels.names) == len(dataset.labels.palette) == 11
     read = read_mask(dataset.samples[0].mask, dataset.labels)

@@ -170,9 +170,10 @@ def test_torchvision_names_reach_every_layer(data_root: Path) -> None:
     network = build(ModelConfig(backbone="mobilenet_v2"))
     load_initial_weights(network, path)
     state = torch.load(path, weights_only=True)
-    assert torch.equal(network.backbone.root.conv.weight, state["features.0.0.weight"])  # type: ignore[union-attr]
-    last = network.backbone.units[16].project  # type: ignore[union-attr]
-    assert torch.equal(last.conv.weight, state["features.17.conv.2.weight"])  # type: ignore[union-attr]
+    own = network.state_dict()
+    assert torch.equal(own["backbone.root.conv.weight"], state["features.0.0.weight"])
+    last = own["backbone.units.16.project.conv.weight"]
+    assert torch.equal(last, state["features.17.conv.2.weight"])
 
 
 def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:

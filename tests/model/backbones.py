@@ -21,6 +21,15 @@ def meta_network(**settings: Any) -> DeepLab:
         return DeepLab(ModelConfig(**settings))
 
 
+def rates(module: torch.nn.Module, suffix: str) -> list[tuple[int, int]]:
+    """(stride, rate) of the convolutions whose name ends so, in the order of the network."""
+    return [
+        (child.stride[0], child.dilation[0])
+        for name, child in module.named_modules()
+        if isinstance(child, torch.nn.Conv2d) and name.endswith(suffix)
+    ]
+
+
 def randomise_statistics(module: torch.nn.Module) -> None:
     """BatchNorm with statistics of its own, so that a missing one would show."""
     generator = torch.Generator().manual_seed(1)

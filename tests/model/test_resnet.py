@@ -3,7 +3,7 @@ import torch
 
 from model import ModelConfig, OutputStride
 from model.deeplab import build_backbone
-from tests.model.backbones import BackboneTests
+from tests.model.backbones import BackboneTests, rates
 
 
 class TestResNet50(BackboneTests):
@@ -27,15 +27,12 @@ def test_rates_follow_the_released_table(
 ) -> None:
     config = ModelConfig(backbone="resnet_101", output_stride=output_stride)
     with torch.device("meta"):
-        units = list(build_backbone(config).units)
-    rates = [unit.conv2.conv.dilation[0] for unit in units]  # type: ignore[union-attr,index]
-    assert rates[:7] == [1] * 7
-    assert rates[7:30] == [block3] * 23
-    assert rates[30:] == block4
+        backbone = build_backbone(config)
+    found = [rate for _, rate in rates(backbone, "conv2.conv")]
+    assert found == [1] * 7 + [block3] * 23 + block4
 
 
 def test_multi_grid_can_be_chosen() -> None:
     with torch.device("meta"):
         backbone = build_backbone(ModelConfig(backbone="resnet_50", multi_grid=(1, 1, 1)))
-    rates = [unit.conv2.conv.dilation[0] for unit in backbone.units][-3:]  # type: ignore[union-attr,index]
-    assert rates == [2, 2, 2]
+    assert [rate for _, rate in rates(backbone, "conv2.conv")][-3:] == [2, 2, 2]

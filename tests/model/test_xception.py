@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from model import ModelConfig
+from model import ModelConfig, OutputStride
 from model.deeplab import build_backbone
-from tests.model.backbones import BackboneTests
+from tests.model.backbones import BackboneTests, rates
 
 
 class TestXception41(BackboneTests):
@@ -22,15 +22,6 @@ class TestXception71(TestXception41):
     name = "xception_71"
 
 
-def rates(name: str, output_stride: int) -> list[tuple[int, int]]:
-    """(stride, rate) of the last convolution of each unit."""
-    config = ModelConfig(backbone=name, output_stride=output_stride)  # type: ignore[arg-type]
-    with torch.device("meta"):
-        backbone = build_backbone(config)
-    convs = [unit.convs[-1].depthwise.conv for unit in backbone.units]  # type: ignore[union-attr,index]
-    return [(conv.stride[0], conv.dilation[0]) for conv in convs]  # type: ignore[union-attr,index]
-
-
 @pytest.mark.parametrize(
     ("output_stride", "entry", "middle", "exit_flow"),
     [
@@ -40,12 +31,15 @@ def rates(name: str, output_stride: int) -> list[tuple[int, int]]:
     ],
 )
 def test_rates_follow_the_released_table(
-    output_stride: int,
+    output_stride: OutputStride,
     entry: list[tuple[int, int]],
     middle: tuple[int, int],
     exit_flow: list[tuple[int, int]],
 ) -> None:
-    assert rates("xception_65", output_stride) == entry + [middle] * 16 + exit_flow
+    config = ModelConfig(backbone="xception_65", output_stride=output_stride)
+    with torch.device("meta"):
+        backbone = build_backbone(config)
+    assert rates(backbone, "convs.2.depthwise.conv") == entry + [middle] * 16 + exit_flow
 
 
 def test_low_level_feature_is_taken_before_the_activation() -> None:

@@ -155,8 +155,33 @@ def test_closing_a_full_queue_loses_nothing() -> None:
 
 def test_ready_means_warm() -> None:
     engine = Engine(HeldSession(), 1)
-    assert not engine.ready
+    before = engine.ready
     engine.start()
     engine.wait_ready()
-    assert engine.ready
+    assert (before, engine.ready) == (False, True)
     engine.close()
+
+
+class ColdSession(HeldSession):
+    """Fails on the picture that warms it, once told."""
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        self.gate.wait(SOON)
+        raise RuntimeError("no kernel image is available")
+
+
+def test_a_model_that_does_not_run_leaves_nobody_waiting() -> None:
+    session = ColdSession()
+    engine = Engine(session, 4)
+    engine.start()
+    early = engine.submit(image(), later())
+    session.gate.set()
+    engine.wait_ready()
+    with pytest.raises(EngineFailed):
+        early.result(SOON)
+    assert "no kernel image" in str(engine.failure)
+    assert not engine.ready
+    with pytest.raises(Unavailable):
+        engine.submit(image(), later())
+    engine.close()
+    assert not engine.alive

@@ -1,0 +1,142 @@
+"""The README, followed to the letter in a copy of the checkout with nothing installed."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.settings import Settings
+from tests.conftest import write_folders
+from tests.e2e.conftest import Server, serving
+
+pytestmark = pytest.mark.xdist_group("server")
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shell_lines() -> list[str]:
+    """The commands of the README's shell blocks, continued lines joined, comments cut."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    return [line for raw in joined.splitlines() if (line := raw.split("  #")[0].strip())]
+
+
+def commands(program: str) -> list[str]:
+    found = [line for line in shell_lines() if line.split()[0] == program]
+    assert found, f"the README has no {program} command"
+    return found
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files alone, as a fresh clone has them."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    copy = tmp_path_factory.mktemp("clone")
+    for name in filter(None, listing.stdout.split("\0")):
+        target = copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    return copy
+
+
+@pytest.mark.timeout(600)
+def test_the_first_commands_serve_an_overlay(checkout: Path) -> None:
+    assert shell_lines()[:2] == ["make serve", "make test"]
+    with serving(command=("make", "serve"), cwd=checkout) as running:
+        installed = next((checkout / ".venv" / "lib").glob("python*/site-packages"))
+        assert not (installed / "torch").exists()
+        curl = next(line for line in running.output if line.startswith("try it:"))
+        printed = curl.removeprefix("try it:").strip()
+        subprocess.run(shlex.split(printed), cwd=checkout, check=True, timeout=60)
+        assert load(checkout / "overlay.jpg").size == sample_size()
+        (checkout / "overlay.jpg").unlink()
+        for line in commands("curl"):
+            here = line.replace("http://127.0.0.1:8000", running.url)
+            arguments = [*shlex.split(here), "--fail", "--silent", "--show-error"]
+            subprocess.run(arguments, cwd=checkout, check=True, capture_output=True, timeout=60)
+        made = {name: load(checkout / name) for name in ("overlay.jpg", "mask.png")}
+        assert {image.size for image in made.values()} == {sample_size()}
+        assert made["mask.png"].mode == "P"
+        assert load(checkout / "building.png").format == "PNG"
+
+
+def load(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def sample_size() -> tuple[int, int]:
+    return load(ROOT / "service" / "samples" / "street.jpg").size
+
+
+def test_the_pictures_at_the_top_are_the_product_s_own(
+    server: Server, client: httpx.Client, sample: bytes
+) -> None:
+    shown, made = (ROOT / "docs" / "images" / name for name in ("street.jpg", "street-overlay.jpg"))
+    assert shown.read_bytes() == sample
+    answer = client.post("/v1/overlay", files={"file": sample})
+    fresh = np.asarray(Image.open(io.BytesIO(answer.content)), int)
+    assert np.abs(fresh - np.asarray(load(made), int)).mean() < 1
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    for name in Settings.model_fields:
+        assert f"`--{name.replace('_', '-')}`" in README, name
+
+
+def test_the_code_in_the_readme_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    namespace: dict[str, object] = {}
+    for statement in block.strip().splitlines():
+        code, _, comment = statement.partition("#")
+        stated = re.match(r" ([\d.]+)", comment)
+        if stated:
+            value = eval(code, namespace)
+            assert round(value, 2) == float(stated[1])
+        else:
+            exec(code, namespace)
+
+
+@pytest.mark.timeout(600)
+def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
+    """The page's commands on a tiny data set, with fewer steps."""
+    write_folders(tmp_path / "data", 6)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    lines = commands("deeplab")
+    assert [line.split()[1] for line in lines] == ["train", "evaluate", "export"]
+    for line in lines:
+        arguments = shlex.split(line.replace("--steps 5000", "--steps 2"))
+        if arguments[1] == "train":
+            arguments += ["--batch-size", "2", "--crop", "49", "65"]
+        done = subprocess.run(
+            arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+    (serve,) = commands("deeplab-serve")
+    flags = tuple(shlex.split(serve)[1:])
+    with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:
+        (model,) = client.get("/v1/models").json()["models"]
+        assert model["name"] == "cracks"
+        assert model["labels"] == ["ground", "disc", "box"]
+        picture = (tmp_path / "data" / "val" / "images" / "000.png").read_bytes()
+        answer = client.post("/v1/segments", content=picture).json()
+        assert answer["image"] == {"width": 96, "height": 64}
