@@ -27,13 +27,15 @@ class CheckpointInfo:
     model: ModelConfig
     labels: LabelSet
     dataset: str
-    """Layout of the data set it was trained on."""
+    """Pictures it was trained on."""
     step: int
     """Optimiser steps done."""
     best_step: int
     """Step of the best validation so far."""
     best_mean_iou: float
     """Mean IoU of that validation; 0 before the first."""
+    optimizer: str
+    """Optimiser that it was trained with."""
     crop: tuple[int, int]
     """Height and width that it was trained at."""
 
@@ -96,12 +98,14 @@ def _info(description: dict[str, Any]) -> CheckpointInfo:
             names=tuple(labels["names"]),
             palette=tuple((r, g, b) for r, g, b in labels["palette"]),
             licence=labels["licence"],
+            data=labels["data"],
             remap=tuple((stored, meant) for stored, meant in labels["remap"]),
         ),
         dataset=description["dataset"],
         step=description["step"],
         best_step=description["best_step"],
         best_mean_iou=description["best_mean_iou"],
+        optimizer=description["optimizer"],
         crop=(description["crop"][0], description["crop"][1]),
     )
 
@@ -122,20 +126,27 @@ def load_network(path: Path) -> tuple[DeepLab, CheckpointInfo]:
 
 
 def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors, "<parameter index>.<name>"."""
-    state = optimizer.state_dict()["state"]
+    """The optimiser's state as tensors named "<parameter>:<value>"."""
+    described = optimizer.state_dict()
     return {
-        f"{index}.{name}": torch.as_tensor(value)
-        for index, values in state.items()
-        for name, value in values.items()
+        f"{name}:{key}": torch.as_tensor(value)
+        for group in described["param_groups"]
+        for index, name in zip(group["params"], group["param_names"], strict=True)
+        for key, value in described["state"].get(index, {}).items()
         if value is not None
     }
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `flatten_optimizer` took out."""
+    """Put back what `flatten_optimizer` took out of an optimiser of the same kind."""
+    described = optimizer.state_dict()
+    indices = {
+        name: index
+        for group in described["param_groups"]
+        for index, name in zip(group["params"], group["param_names"], strict=True)
+    }
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for name, tensor in tensors.items():
+        parameter, key = name.rsplit(":", 1)
+        state.setdefault(indices[parameter], {})[key] = tensor
+    optimizer.load_state_dict({**described, "state": state})

@@ -6,14 +6,14 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from export.augment import AugmentConfig
 from export.datasets import DataConfig
 from export.errors import UserError
 from model import ModelConfig
-
-_Config = TypeVar("_Config")
 
 
 @dataclass(frozen=True)
@@ -84,32 +84,19 @@ def load_recipe(path: Path) -> TrainConfig:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not a TOML file: {error}") from error
     try:
-        return _override(TrainConfig(), content)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: {error}") from error
+        merged = _merge(dataclasses.asdict(TrainConfig()), content)
+        return TypeAdapter(TrainConfig).validate_python(merged)
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UserError(f"{path}: {'; '.join(problems)}") from error
 
 
-def _override(base: _Config, values: dict[str, Any]) -> _Config:
-    """`base`, a dataclass, with the given fields replaced, recursively."""
-    known = {item.name for item in dataclasses.fields(base)}  # type: ignore[arg-type]
-    changes: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"unknown setting {name!r}; there are {', '.join(sorted(known))}")
-        current = getattr(base, name)
-        if isinstance(value, dict):
-            changes[name] = _override(current, value)
-        elif isinstance(value, list):
-            changes[name] = _tuple(value)
-        else:
-            changes[name] = Path(value) if name in _PATHS else value
-    return dataclasses.replace(base, **changes)  # type: ignore[type-var]
-
-
-_PATHS = {"out", "init"} | {
-    item.name for item in dataclasses.fields(DataConfig) if "Path" in str(item.type)
-}
-
-
-def _tuple(values: list[Any]) -> tuple[Any, ...]:
-    return tuple(_tuple(value) if isinstance(value, list) else value for value in values)
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the settings of `changes` put in, table by table."""
+    merged = dict(base)
+    for name, value in changes.items():
+        if name not in base:
+            raise UserError(f"unknown setting {name!r}; there are {', '.join(sorted(base))}")
+        inner = isinstance(value, dict) and isinstance(base[name], dict)
+        merged[name] = _merge(base[name], value) if inner else value
+    return merged

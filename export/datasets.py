@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.errors import UserError
-from export.labels import CAMVID, CITYSCAPES, VOC, LabelSet, read_labels
+from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, LabelSet, read_labels
 
 Layout = Literal["folders", "camvid", "voc", "cityscapes"]
 Split = Literal["train", "val"]
@@ -43,7 +43,7 @@ class DataConfig:
     val_masks: Path | None = None
     """Folder of validation masks (layout "folders")."""
     labels: Path | None = None
-    """JSON file with "names" and, if wanted, "palette" and "licence" (layout "folders")."""
+    """JSON file that names the classes (layout "folders"); docs/training.md describes it."""
     train_split: str = "train"
     """Split that training reads; for VOC the name of a list such as "trainaug"."""
     val_split: str = "val"
@@ -55,6 +55,8 @@ class DataSet:
     """Labelled pictures of one split."""
 
     name: str
+    """Which pictures these are: the layout, or what the label file calls them."""
+    split: str
     labels: LabelSet
     samples: tuple[Sample, ...]
 
@@ -65,37 +67,80 @@ def load_dataset(config: DataConfig, split: Split) -> DataSet:
     Raises:
         UserError: a folder or a partner is missing, or there are no pictures.
     """
+    listed: str = split
     if config.layout == "folders":
         labels, samples = _folders(config, split)
     else:
         if config.data is None:
             raise UserError(f"layout {config.layout!r} needs --data, the data set's root folder")
-        name = config.train_split if split == "train" else config.val_split
-        labels, samples = _LAYOUTS[config.layout](config.data, name)
+        listed = config.train_split if split == "train" else config.val_split
+        labels, samples = _LAYOUTS[config.layout](config.data, listed)
     if not samples:
         raise UserError(f"no pictures found for the {split} split of layout {config.layout!r}")
-    return DataSet(config.layout, labels, tuple(samples))
+    return DataSet(labels.data or config.layout, listed, labels, tuple(samples))
+
+
+def read_pair(sample: Sample, labels: LabelSet) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A picture as RGB uint8 [H, W, 3] and its label map as uint8 [H, W].
+
+    Ids are those of the network, IGNORED where a pixel has no class.
+
+    Raises:
+        UserError: names the file that cannot be used and why.
+    """
+    image = _read(sample.image, "picture", _decode_image)
+    mask = labels.decode(_read(sample.mask, "mask", _decode_mask))
+    height, width = image.shape[:2]
+    if mask.shape != (height, width):
+        raise UserError(
+            f"{sample.mask}: is {mask.shape[1]}x{mask.shape[0]}, but its picture "
+            f"{sample.image.name} is {width}x{height}"
+        )
+    classes = len(labels.names)
+    wrong = [int(i) for i in np.unique(mask) if classes <= i < IGNORED]
+    if wrong:
+        raise UserError(
+            f"{sample.mask}: holds the id {', '.join(map(str, wrong))}, but there are {classes} "
+            f"classes (0..{classes - 1}); pixels of no class must be {IGNORED}"
+        )
+    return image, mask
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """A picture as RGB uint8 [H, W, 3]."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def read_mask(path: Path, labels: LabelSet) -> NDArray[np.uint8]:
-    """A label map as uint8 [H, W] with ids as the network has them, 255 where ignored.
+    """A picture as RGB uint8 [H, W, 3].
 
     Raises:
-        UserError: the file is not an index mask.
+        UserError: it cannot be read.
     """
-    with Image.open(path) as image:
-        if image.mode not in ("L", "P", "1"):
-            raise UserError(
-                f"{path} is a {image.mode} picture; a mask holds one class id per pixel "
-                "(an 8-bit greyscale or palette PNG)"
-            )
-        return labels.decode(np.asarray(image.convert("L") if image.mode == "1" else image))
+    return _read(path, "picture", _decode_image)
+
+
+def _read(
+    path: Path, kind: str, decode: Callable[[Image.Image], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return decode(image)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # what a decoder raises on broken files is not a closed list
+        raise UserError(f"{path}: cannot be read as a {kind} ({error})") from error
+
+
+def _decode_image(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("RGB"))
+
+
+def _decode_mask(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode not in ("L", "P", "1"):
+        raise UserError(
+            f"is a {image.mode} picture; a mask holds one class id per pixel "
+            "(an 8-bit greyscale or palette PNG)"
+        )
+    # Pillow spreads the values of shallow greyscale files over 0..255.
+    stored = image.tile[0].args if image.tile else None
+    step = {"L;2": 85, "L;4": 17}.get(stored, 1) if isinstance(stored, str) else 1
+    return np.asarray(image).astype(np.uint8) // np.uint8(step)
 
 
 def _camvid(root: Path, split: str) -> tuple[LabelSet, list[Sample]]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from export.checkpoint import load_network
-from export.datasets import DataSet, Sample, read_image, read_mask
+from export.datasets import DataSet, read_pair
 from export.errors import UserError
 from export.metrics import ConfusionMatrix
 from export.onnx_model import OnnxModel
@@ -19,17 +16,15 @@ from export.predict import Predictor, segment, torch_predictor
 
 
 def measure(predict: Predictor, dataset: DataSet, output_stride: int = 16) -> ConfusionMatrix:
-    """Compare predictions with the annotations of every picture, single scale, no flip."""
+    """Compare predictions with the annotations of every picture, single scale, no flip.
+
+    Raises:
+        UserError: a picture or mask cannot be used.
+    """
     matrix = ConfusionMatrix.empty(len(dataset.labels.names))
-
-    def read(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        return read_image(sample.image), read_mask(sample.mask, dataset.labels)
-
-    with ThreadPoolExecutor(1) as pool:
-        pairs = pool.map(read, dataset.samples)
-        bar = tqdm(pairs, "evaluating", len(dataset.samples), unit="picture", leave=False)
-        for image, truth in bar:
-            matrix.add(truth, segment(predict, image, output_stride))
+    for sample in tqdm(dataset.samples, "evaluating", unit="picture", leave=False):
+        image, truth = read_pair(sample, dataset.labels)
+        matrix.add(truth, segment(predict, image, output_stride))
     return matrix
 
 
@@ -59,16 +54,9 @@ def load_predictor(path: Path, dataset: DataSet) -> tuple[Predictor, int]:
 
 def report(matrix: ConfusionMatrix, dataset: DataSet) -> str:
     """The quality as a table to read."""
-    width = max(len(name) for name in dataset.labels.names)
-    rows = [
-        f"{name:{width}}  {iou:.4f}"
-        for name, iou in zip(dataset.labels.names, matrix.iou, strict=True)
-    ]
-    return "\n".join(
-        [
-            *rows,
-            f"{'mean IoU':{width}}  {matrix.mean_iou:.4f}",
-            f"{'pixel accuracy':{width}}  {matrix.pixel_accuracy:.4f}",
-            f"on {len(dataset.samples)} pictures, single scale, no flip",
-        ]
-    )
+    rows = dict(zip(dataset.labels.names, matrix.iou, strict=True))
+    totals = {"mean IoU": matrix.mean_iou, "pixel accuracy": matrix.pixel_accuracy}
+    width = max(map(len, [*rows, *totals]))
+    lines = [f"{name:{width}}  {value:.4f}" for name, value in [*rows.items(), *totals.items()]]
+    lines.append(f"on {len(dataset.samples)} pictures, single scale, no flip")
+    return "\n".join(lines)

@@ -73,8 +73,10 @@ def read_convs(path: Path) -> Iterator[FoldedConv]:
     try:
         file = tflite.Model.GetRootAs(path.read_bytes())
         graph = file.Subgraphs(0)
-    except (OSError, ValueError, IndexError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is not a TensorFlow Lite file: {error}") from error
+    except OSError as error:
+        raise UserError(f"cannot read the TensorFlow Lite file {path}: {error.strerror}") from error
+    except Exception as error:  # the parser trusts offsets that it finds in the file
+        raise UserError(f"{path} is not a TensorFlow Lite file") from error
     for index in range(graph.OperatorsLength()):
         operator = graph.Operators(index)
         code = file.OperatorCodes(operator.OpcodeIndex())

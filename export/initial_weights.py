@@ -65,8 +65,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise UserError(f"cannot read weights from {path}: {error}") from error
+    except OSError as error:
+        raise UserError(f"cannot read weights from {path}: {error.strerror}") from error
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        pickle.UnpicklingError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise UserError(
+            f"{path} holds no weights: neither safetensors nor a state dict of tensors alone"
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise UserError(f"{path} does not hold a plain state dict of tensors")
     return dict(state)

@@ -25,6 +25,8 @@ class LabelSet:
     palette: tuple[Colour, ...]
     licence: str
     """What the data may be used for; travels with every model trained on it."""
+    data: str = ""
+    """What the pictures are called, where their layout does not say it."""
     remap: tuple[tuple[int, int], ...] = ()
     """(id in the files, id in memory) where they differ; IGNORED in memory is no class."""
 
@@ -149,8 +151,9 @@ CITYSCAPES = LabelSet(
 def read_labels(path: Path) -> LabelSet:
     """A label set from a JSON file of one's own.
 
-    The file holds `{"names": [...], "palette": [[r, g, b], ...], "licence": "..."}`; palette
-    and licence may be left out.
+    The file holds `{"names": ["road", ...]}` and, if wanted, "palette" ([[r, g, b], ...]),
+    "data" (what the pictures are called), "licence" (what they may be used for) and "ignored"
+    (an id that means "no class" beside 255).
 
     Raises:
         UserError: the file cannot be read or does not hold that.
@@ -165,17 +168,24 @@ def read_labels(path: Path) -> LabelSet:
             else generic_palette(len(names))
         )
         licence = str(content.get("licence", "not stated"))
+        data = str(content.get("data", "own pictures"))
+        ignored = content.get("ignored")
+        remap = () if ignored is None else ((int(ignored), IGNORED),)
     except OSError as error:
         raise UserError(f"cannot read the label file {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f'{path} is not a label file: expected {{"names": ["road", ...]}} and, if wanted, '
-            f'"palette": [[r, g, b], ...] and "licence" ({type(error).__name__}: {error})'
+            f'"palette", "data", "licence" and "ignored" ({type(error).__name__}: {error})'
         ) from error
     if len(names) < 2 or len(names) > 255:
         raise UserError(f"{path} names {len(names)} classes; 2 to 255 are possible")
+    if len(set(names)) != len(names):
+        raise UserError(f"{path} names a class twice")
+    if ignored is not None and not len(names) <= remap[0][0] <= IGNORED:
+        raise UserError(f"{path} ignores the id {ignored}, which is a class or no 8-bit id")
     if len(palette) != len(names):
         raise UserError(f"{path} has {len(palette)} colours for {len(names)} classes")
     if any(not 0 <= channel <= 255 for colour in palette for channel in colour):
         raise UserError(f"{path} has a colour outside 0..255")
-    return LabelSet(names, palette, licence)
+    return LabelSet(names, palette, licence, data, remap)

@@ -17,18 +17,14 @@ def build_optimizer(network: DeepLab, config: TrainConfig) -> torch.optim.Optimi
 
     Each group carries its own `multiplier` of the learning rate.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for section in (network.backbone, network.aspp, network.decoder, network.classifier):
-        if section is None:
-            continue
-        head = 1.0 if section is network.backbone else config.head_multiplier
-        for module in section.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                decay = config.weight_decay if _decays(module, name) else 0.0
-                multiplier = head
-                if isinstance(module, nn.Conv2d) and name == "bias":
-                    multiplier *= BIAS_MULTIPLIER
-                groups.setdefault((decay, multiplier), []).append(parameter)
+    groups: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
+    for path, module in network.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            decay = config.weight_decay if _decays(module, name) else 0.0
+            multiplier = 1.0 if path.startswith("backbone.") else config.head_multiplier
+            if isinstance(module, nn.Conv2d) and name == "bias":
+                multiplier *= BIAS_MULTIPLIER
+            groups.setdefault((decay, multiplier), []).append((f"{path}.{name}", parameter))
     settings = [
         {"params": parameters, "weight_decay": decay, "multiplier": multiplier}
         for (decay, multiplier), parameters in groups.items()

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from export.augment import augment
 from export.config import TrainConfig
-from export.datasets import DataSet, read_image, read_mask
+from export.datasets import DataSet, read_pair
 
 
 class Samples(Dataset[tuple[Tensor, Tensor]]):
@@ -32,12 +32,7 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
         )
         sample = self.dataset.samples[order[place]]
         rng = np.random.default_rng((self.config.seed, 1, position))
-        image, mask = augment(
-            read_image(sample.image),
-            read_mask(sample.mask, self.dataset.labels),
-            self.config.augment,
-            rng,
-        )
+        image, mask = augment(*read_pair(sample, self.dataset.labels), self.config.augment, rng)
         return (
             torch.from_numpy(image).permute(2, 0, 1),
             torch.from_numpy(mask.astype(np.int64)),

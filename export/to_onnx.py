@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import os
+import re
 import subprocess
 import warnings
 from collections.abc import Iterable
@@ -30,10 +31,10 @@ from export.segmentation_graph import SegmentationGraph
 from model import DeepLab
 
 TRACED_SIZE = (257, 321)
-CHECKED_SIZES = ((385, 513), (513, 513), (289, 513), (129, 97))
-"""(height, width) of the agreement check, none of them the traced one."""
-SERVED_SIZES = ((513, 513), (385, 513), (513, 385), (289, 513), (513, 289))
-"""What the service may fit pictures to: 1:1, 4:3, 3:4, 16:9 and 9:16 with a long side of 513."""
+CHECKED_SIZES = ((513, 513), (385, 513), (513, 385), (289, 513), (513, 289))
+"""(height, width) of the agreement check, none of them the traced one: 1:1, 4:3, 3:4, 16:9 and
+9:16 with a long side of 513."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REQUIRED_AGREEMENT = {False: 0.9999, True: 0.99}
 """Share of pixels that must equal PyTorch's, by half precision or not."""
 
@@ -78,6 +79,11 @@ def export_onnx(
     Raises:
         UserError: the checkpoint or the data do not fit, or the file disagrees with PyTorch.
     """
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"the name {name!r} cannot stand in an address; give --name with up to 64 letters, "
+            "digits, dots, dashes or underscores"
+        )
     network, info = load_network(checkpoint)
     if info.labels.names != validation.labels.names:
         raise UserError(f"{checkpoint} was trained on other classes than the given data set has")
@@ -91,7 +97,7 @@ def export_onnx(
             f"{REQUIRED_AGREEMENT[fp16]} is required, so nothing was written"
         )
     matrix = measure(model.predict, validation, info.model.output_stride)
-    describe(converted, name, info, matrix, agreement, len(validation.samples))
+    describe(converted, name, info, matrix, validation, agreement)
     data = converted.SerializeToString()
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
@@ -146,11 +152,11 @@ def describe(
     name: str,
     info: CheckpointInfo,
     matrix: ConfusionMatrix,
+    validation: DataSet,
     agreement: float,
-    pictures: int,
 ) -> None:
     """Write the metadata properties of the contract into the model."""
-    sizes = {(padded_size(info.crop[0]), padded_size(info.crop[1])), *SERVED_SIZES}
+    sizes = {(padded_size(info.crop[0]), padded_size(info.crop[1])), *CHECKED_SIZES}
     labels = info.labels
     properties = {
         "name": name,
@@ -165,8 +171,8 @@ def describe(
             {
                 "metric": "mean IoU",
                 "value": round(matrix.mean_iou, 4),
-                "data": f"{info.dataset} validation split, {pictures} pictures, "
-                "single scale, no flip",
+                "data": f"{validation.name}, split {validation.split}, "
+                f"{len(validation.samples)} pictures, single scale, no flip",
                 "per_class": {
                     label: round(float(iou), 4)
                     for label, iou in zip(labels.names, matrix.iou, strict=True)
@@ -185,10 +191,13 @@ def describe(
 
 def source_revision() -> str:
     """The commit of the code that exports, "-dirty" if it was changed, or "unknown"."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return "unknown"
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
+            cwd=root,
             check=True,
             capture_output=True,
             text=True,

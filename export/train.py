@@ -108,6 +108,7 @@ class Run:
             step=0,
             best_step=0,
             best_mean_iou=0.0,
+            optimizer=config.optimizer,
             crop=config.augment.crop,
         )
 
@@ -115,11 +116,15 @@ class Run:
         """Go on from a checkpoint of this run.
 
         Raises:
-            UserError: the checkpoint is of another network or data set.
+            UserError: the checkpoint is of another network, data set or optimiser.
         """
         checkpoint = load_checkpoint(path)
-        if checkpoint.info.model != self.config.model:
-            raise UserError(f"{path} holds another network than the configuration describes")
+        for what in ("model", "labels", "dataset", "optimizer"):
+            if getattr(checkpoint.info, what) != getattr(self.info, what):
+                raise UserError(
+                    f"{path} was trained with another {what}: {getattr(checkpoint.info, what)}, "
+                    f"not {getattr(self.info, what)}"
+                )
         self.network.load_state_dict(checkpoint.weights)
         restore_optimizer(self.optimizer, checkpoint.optimizer)
         self.info = checkpoint.info
@@ -129,7 +134,7 @@ class Run:
         self.config.out.mkdir(parents=True, exist_ok=True)
         loader = build_loader(self.training, self.config, self.info.step)
         bar = tqdm(total=self.config.steps, initial=self.info.step, desc="training", unit="step")
-        with SummaryWriter(self.config.out) as log, bar:
+        with SummaryWriter(self.config.out, purge_step=self.info.step + 1) as log, bar:
             for image, target in loader:
                 rate = learning_rate(self.config, self.info.step)
                 loss = self.step(image, target, rate)
@@ -169,10 +174,8 @@ class Run:
     def validate(self, log: SummaryWriter) -> None:
         """Measure on the validation split, then write the last and perhaps the best checkpoint."""
         self.network.eval()
-        with self.autocast:
-            matrix = measure(
-                torch_predictor(self.network), self.validation, self.config.model.output_stride
-            )
+        predict = torch_predictor(self.network)
+        matrix = measure(predict, self.validation, self.config.model.output_stride)
         quality, step = matrix.mean_iou, self.info.step
         log.add_scalar("val/mean_iou", quality, step)
         tqdm.write(f"step {step}: validation mIoU {quality:.4f}")

@@ -33,6 +33,8 @@ def main() -> None:
         sys.exit(f"deeplab-serve: {explain(error)}")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     serve(settings, listener, Engine(session, settings.queue_limit))
 
 
@@ -61,19 +63,26 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings, listener: socket.socket, engine: Engine) -> None:
-    config = uvicorn.Config(
-        create_app(engine, settings),
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=int(settings.drain_timeout),
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(engine, settings),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=settings.drain_timeout,
+        )
     )
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     threading.Thread(target=announce, args=(url, engine), daemon=True).start()
-    # uvicorn raises the signal again once it has stopped in order; that is no failure.
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own while it runs, and raises the signal again once it has
+    # stopped in order; that is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    server.run(sockets=[listener])
     if engine.failure:
         sys.exit(f"deeplab-serve: the model {settings.model} does not run: {engine.failure}")
 

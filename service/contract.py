@@ -80,7 +80,12 @@ def read_card(metadata: Mapping[str, str], source: str) -> ModelCard:
         )
     try:
         return ModelCard.model_validate(
-            {name: _value(metadata[PREFIX + name]) for name in ModelCard.model_fields}
+            {
+                name: metadata[PREFIX + name]
+                if field.annotation is str
+                else _parse(metadata[PREFIX + name])
+                for name, field in ModelCard.model_fields.items()
+            }
         )
     except ValidationError as error:
         problems = "; ".join(
@@ -90,8 +95,8 @@ def read_card(metadata: Mapping[str, str], source: str) -> ModelCard:
         raise ContractError(f"{source} breaks the contract: {problems}") from error
 
 
-def _value(text: str) -> Any:
-    """JSON where it is JSON, else the text itself."""
+def _parse(text: str) -> Any:
+    """JSON where it is JSON; else the text itself, for the check to complain of."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -66,29 +66,38 @@ class Metrics:
             registry=self.registry,
         )
 
+    def observe(self, stages: Stages) -> None:
+        """Count one request's stages."""
+        for stage, seconds in list(stages.seconds.items()):
+            self.stage_seconds.labels(stage).observe(seconds)
+
     def render(self) -> bytes:
         """The metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class Stages:
-    """The time that one request spends in each stage, in seconds."""
+    """The seconds that one request spends in each stage; "queue" is all its waiting."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
-    def record(self, stage: str, seconds: float) -> None:
-        self.seconds[stage] = seconds
-        self._metrics.stage_seconds.labels(stage).observe(seconds)
+    def add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
         started = perf_counter()
-        yield
-        self.record(stage, perf_counter() - started)
+        try:
+            yield
+        finally:
+            self.add(stage, perf_counter() - started)
 
     @property
     def server_timing(self) -> str:
         """The `Server-Timing` header: milliseconds per stage."""
-        return ", ".join(f"{name};dur={value * 1e3:.1f}" for name, value in self.seconds.items())
+        return ", ".join(
+            f"{stage};dur={self.seconds[stage] * 1e3:.1f}"
+            for stage in STAGES
+            if stage in self.seconds
+        )

@@ -46,6 +46,6 @@ class Settings(BaseSettings):
         ge=17,
         description="longest side that a picture is scaled down to; default: the model's own",
     )
-    drain_timeout: float = Field(
-        30.0, gt=0, description="seconds that running requests get after a stop signal"
+    drain_timeout: int = Field(
+        30, ge=1, description="seconds that running requests get after a stop signal"
     )

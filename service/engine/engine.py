@@ -101,10 +101,9 @@ class Engine:
         """Pictures that wait."""
         return self._jobs.qsize()
 
-    @property
-    def wait_estimate(self) -> float:
-        """Seconds until a picture that came now would be done."""
-        return (self.depth + 1) * self._seconds_per_picture
+    def estimate(self, pictures: int) -> float:
+        """Seconds that so many pictures take, at the rate measured so far."""
+        return pictures * self._seconds_per_picture
 
     def start(self) -> None:
         """Warm the model in the background, then work. Pictures may be submitted at once."""
@@ -129,12 +128,12 @@ class Engine:
         future: Future[Answer] = Future()
         with self._closing:
             if self._closed:
-                raise Unavailable("the service is shutting down", retry_after=self.wait_estimate)
+                raise Unavailable("the service is shutting down", self.estimate(self.depth + 1))
             try:
                 self._jobs.put_nowait(Job(image, deadline, time.monotonic(), future))
             except queue.Full as error:
                 raise Unavailable(
-                    f"{self.depth} pictures are waiting already", retry_after=self.wait_estimate
+                    f"{self.depth} pictures are waiting already", self.estimate(self.depth + 1)
                 ) from error
         return future
 

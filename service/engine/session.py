@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -53,7 +54,7 @@ class Session:
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3]."""
         (mask,) = self._session.run([MASK], {INPUT: images})
-        return np.asarray(mask, dtype=np.uint8)
+        return cast("NDArray[np.uint8]", mask)
 
 
 def _load(path: Path, provider: str, threads: int) -> onnxruntime.InferenceSession:

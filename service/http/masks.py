@@ -27,6 +27,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: {"model": Problem, "description": "too many bytes or pixels"},
     415: {"model": Problem, "description": "not an accepted image type"},
     422: {"model": Problem, "description": "undecodable image or invalid parameter"},
+    500: {"model": Problem, "description": "the service or the model failed"},
     503: {"model": Problem, "description": "overloaded or shutting down; see Retry-After"},
     504: {"model": Problem, "description": "the deadline passed"},
 }
@@ -91,10 +92,10 @@ async def overlay(
     media_type = choose_type(accept)
 
     def draw(found: Segmented) -> bytes:
-        image = blend(found.picture.image, found.mask(), card.palette, alpha, chosen)
+        image = blend(found.photo(), found.mask(), card.palette, alpha, chosen)
         return encode_photo(image, media_type)
 
-    data, timing = await serve(request, pipeline, draw, whole=True)
+    data, timing = await serve(request, pipeline, draw)
     return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
 
 
@@ -123,8 +124,6 @@ async def serve(
     request: Request,
     pipeline: Pipeline,
     make: Callable[[Segmented], T],
-    *,
-    whole: bool = False,
 ) -> tuple[T, dict[str, str]]:
     """Walk one request through the house: admit, read, segment, make the answer.
 
@@ -133,8 +132,8 @@ async def serve(
     """
     with pipeline.visit() as visit:
         data = await read_in_time(request, pipeline.max_bytes, visit)
-        found = await pipeline.segment(data, visit, whole=whole)
-        made = await pipeline.encode(visit, lambda: make(found))
+        found = await pipeline.segment(data, visit)
+        made = await pipeline.work(visit, "encode", lambda: make(found))
         return made, {"Server-Timing": visit.stages.server_timing}
 
 

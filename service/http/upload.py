@@ -43,7 +43,7 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     limited = Request(request.scope, _limit(request.receive, max_bytes))
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await _read_form(limited)
     body = await limited.body()
     if not body:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 
 from service.errors import MalformedRequest, TooLarge, UndecodableImage, UnsupportedImage
 
@@ -16,10 +16,19 @@ from service.errors import MalformedRequest, TooLarge, UndecodableImage, Unsuppo
 Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8")
-ROTATED = {5, 6, 7, 8}
-"""EXIF orientations that swap width and height."""
 ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by EXIF orientation."""
+SIDEWAYS = {5, 6, 7, 8}
+"""Orientations that swap width and height."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,11 @@ class Picture:
     """Mode RGB."""
     width: int
     height: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was decoded at its full size."""
+        return self.image.size == (self.width, self.height)
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -67,29 +81,49 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
             f"the picture has {width} x {height} = {width * height} pixels; "
             f"the limit is {max_pixels}"
         )
-    try:
-        if enough is not None:
-            scale = min(1.0, enough / max(width, height))
-            image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
-        image.load()
-        orientation = image.getexif().get(ORIENTATION, 1)
-        upright = _to_rgb(ImageOps.exif_transpose(image))
-    except Exception as error:  # what a decoder raises on hostile bytes is not a closed list
-        raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
-    if orientation in ROTATED:
+    if enough is not None:
+        scale = min(1.0, enough / max(width, height))
+        image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
+    _load(image)
+    orientation = _orientation(image)
+    if orientation in TURNS:
+        image = image.transpose(TURNS[orientation])
+    if orientation in SIDEWAYS:
         width, height = height, width
-    return Picture(upright, width, height)
+    return Picture(_to_rgb(image), width, height)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:
-        if data.startswith(SIGNATURES):
+    except Exception as error:  # what decoders raise on hostile bytes is not a closed list
+        if _looks_accepted(data):
             raise UndecodableImage("the picture is broken: its header cannot be read") from error
         raise UnsupportedImage(
             "this is not a picture in an accepted format: send JPEG, PNG, WebP or GIF"
         ) from error
+
+
+def _looks_accepted(data: bytes) -> bool:
+    webp = data.startswith(b"RIFF") and data[8:12] == b"WEBP"
+    return webp or data.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8"))
+
+
+def _load(image: ImageFile.ImageFile) -> None:
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where there is none that can be read."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:
+        return 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -98,6 +132,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
+        flat = Image.new("RGB", layer.size, "white")
+        flat.paste(layer, mask=layer.getchannel("A"))
+        return flat
     return image.convert("RGB")

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from service.contract import Colour
+from service.errors import InvalidParameter
 
-OVERLAY_TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-"""Media types an overlay can have; the first is the default."""
+
+class Format(NamedTuple):
+    name: str
+    longest_side: int
+    options: dict[str, int]
+
 
 # Fast settings: class ids compress well at any level, and a photo as PNG is slow at every other.
-_SAVE_OPTIONS: dict[str, dict[str, int]] = {
-    "JPEG": {"quality": 90},
-    "PNG": {"compress_level": 1},
-    "WEBP": {"quality": 85, "method": 0},
+OVERLAY_TYPES = {
+    "image/jpeg": Format("JPEG", 65_500, {"quality": 90}),
+    "image/png": Format("PNG", 2**31 - 1, {"compress_level": 1}),
+    "image/webp": Format("WEBP", 16_383, {"quality": 85, "method": 0}),
 }
+"""Media types an overlay can have; the first is the default."""
 
 
 def colour_mask(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:
@@ -61,8 +68,17 @@ def blend(
 
 
 def encode_photo(image: Image.Image, media_type: str) -> bytes:
-    """An RGB picture in one of `OVERLAY_TYPES`."""
-    kind = OVERLAY_TYPES[media_type]
+    """An RGB picture in one of `OVERLAY_TYPES`.
+
+    Raises:
+        InvalidParameter: the picture is longer than the format allows.
+    """
+    kind, longest_side, options = OVERLAY_TYPES[media_type]
+    if max(image.size) > longest_side:
+        raise InvalidParameter(
+            f"a {kind} picture has at most {longest_side} pixels a side, this one has "
+            f"{max(image.size)}: ask for it with 'Accept: image/png'"
+        )
     buffer = io.BytesIO()
-    image.save(buffer, kind, **_SAVE_OPTIONS[kind])
+    image.save(buffer, kind, **options)
     return buffer.getvalue()

@@ -33,6 +33,14 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
         "",
     ),
     "two files": ({"files": [("file", JPEG), ("file", JPEG)]}, 400, "Too many files"),
+    "capital letters": (
+        {
+            "content": b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--\r\n',
+            "headers": {"content-type": "Multipart/Form-Data; boundary=b"},
+        },
+        400,
+        "'file' is missing (fields: 'x')",
+    ),
     "empty file": ({"files": {"file": ("a.jpg", b"")}}, 400, "the file is empty"),
     "text": ({"files": {"file": ("a.jpg", b"hello", "image/jpeg")}}, 415, "JPEG, PNG, WebP or GIF"),
     "tiff": ({"content": pictures.encoded(pictures.photo(9, 9), "TIFF")}, 415, "accepted format"),
@@ -144,6 +152,21 @@ def test_slow_uploads_run_into_their_deadline() -> None:
         with send(running, head) as connection:
             assert connection.recv(1000).startswith(b"HTTP/1.1 504")
         assert httpx.get(f"{running.url}/healthz").status_code == 200
+
+
+def test_work_past_its_deadline_is_not_done() -> None:
+    large = pictures.encoded(pictures.photo(3000, 2000), "PNG", compress_level=1)
+    with serving("--request-timeout", "0.02") as running:
+        assert_problem(httpx.post(f"{running.url}/v1/mask", content=large), 504, "deadline")
+        metrics = httpx.get(f"{running.url}/metrics").text
+    assert 'deeplab_stage_seconds_count{stage="infer"} 0.0' in metrics
+
+
+def test_a_picture_longer_than_the_format_allows_is_explained(client: httpx.Client) -> None:
+    long = pictures.encoded(pictures.photo(20_000, 20), "PNG")
+    response = client.post("/v1/overlay", content=long, headers={"accept": "image/webp"})
+    assert_problem(response, 422, "16383 pixels a side")
+    assert client.post("/v1/overlay", content=long).status_code == 200
 
 
 def test_more_requests_than_the_house_holds_are_refused() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from export.datasets import DataConfig, load_dataset, read_mask
+from export.datasets import DataConfig, load_dataset, read_pair
 from export.labels import CAMVID
 from export.metrics import ConfusionMatrix
 from tests.service import pictures
@@ -221,7 +221,7 @@ def test_validation_frames_reach_the_measured_quality(
     matrix = ConfusionMatrix.empty(len(dataset.labels.names))
     for sample in dataset.samples:
         predicted = fetch_mask(client, sample.image.read_bytes())
-        truth = read_mask(sample.mask, dataset.labels)
+        _, truth = read_pair(sample, dataset.labels)
         assert predicted.shape == truth.shape
         matrix.add(truth, predicted)
     quality = model["quality"]["value"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 from PIL import Image
 
 from export.check_data import check_data
-from export.datasets import DataConfig, load_dataset, read_mask
+from export.datasets import DataConfig, load_dataset, read_pair
 from export.errors import UserError
 from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, generic_palette, read_labels
 from tests.conftest import draw_pair, write_folders
 from tests.export.runs import data_config
+from tests.service.pictures import grey_png
 
 
 def test_plain_folders_are_paired_by_name(shapes: Path) -> None:
@@ -69,6 +71,17 @@ def break_by_truncation(root: Path) -> Path:
     return path
 
 
+def break_by_chunk(root: Path) -> Path:
+    """A damaged length inside a PNG, which Pillow reports as a SyntaxError."""
+    path = root / "train" / "images" / "003.png"
+    Image.effect_noise((512, 512), 90).convert("RGB").save(path)
+    data = bytearray(path.read_bytes())
+    second = data.index(b"IDAT", data.index(b"IDAT") + 4)
+    data[second : second + 4] = b"\0\0\0\0"
+    path.write_bytes(data)
+    return path
+
+
 def break_by_text(root: Path) -> Path:
     path = root / "train" / "masks" / "003.png"
     path.write_text("not a picture")
@@ -84,6 +97,7 @@ def break_by_text(root: Path) -> Path:
         (break_by_missing_mask, "has no mask"),
         (break_by_missing_picture, "has no picture"),
         (break_by_truncation, "cannot be read as a picture"),
+        (break_by_chunk, "cannot be read as a picture"),
         (break_by_text, "cannot be read as a mask"),
     ],
 )
@@ -94,6 +108,32 @@ def test_broken_data_are_named(tmp_path: Path, damage: Callable[[Path], Path], w
         check_data(load_dataset(data_config(root), "train"))
     assert str(path) in str(caught.value)
     assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("mode", ["grey", "palette"])
+def test_shallow_masks_keep_their_ids(tmp_path: Path, depth: int, mode: str) -> None:
+    root = write_folders(tmp_path, 1)
+    path = root / "train" / "masks" / "000.png"
+    ids = np.tile(np.arange(min(3, 2**depth), dtype=np.uint8), (64, 96))[:64, :96]
+    if mode == "palette":
+        image = Image.fromarray(ids)
+        image.putpalette(bytes(range(48)))
+        image.save(path, bits=depth)
+    else:
+        path.write_bytes(grey_png(ids, depth))
+    dataset = load_dataset(data_config(root), "train")
+    assert (read_pair(dataset.samples[0], dataset.labels)[1] == ids).all()
+
+
+def test_sets_may_have_an_ignored_id_of_their_own(tmp_path: Path) -> None:
+    root = write_folders(tmp_path, 1)
+    content = {"names": ["ground", "disc"], "ignored": 2, "data": "Discs"}
+    (root / "labels.json").write_text(json.dumps(content))
+    dataset = load_dataset(data_config(root), "train")
+    assert dataset.name == "Discs"
+    ids = read_pair(dataset.samples[0], dataset.labels)[1]
+    assert set(np.unique(ids)) == {0, 1, IGNORED}
 
 
 def test_many_broken_files_are_counted(tmp_path: Path) -> None:
@@ -131,7 +171,7 @@ def test_camvid_layout(tmp_path: Path) -> None:
     Image.fromarray(stored).save(tmp_path / "valannot" / "a.png")
     dataset = load_dataset(DataConfig(layout="camvid", data=tmp_path), "val")
     assert len(dataset.labels.names) == len(dataset.labels.palette) == 11
-    read = read_mask(dataset.samples[0].mask, dataset.labels)
+    read = read_pair(dataset.samples[0], dataset.labels)[1]
     assert (read[0] == IGNORED).all()
     assert set(np.unique(read)) == {0, 1, 2, IGNORED}
 
@@ -147,7 +187,7 @@ def test_voc_layout(tmp_path: Path) -> None:
     config = DataConfig(layout="voc", data=tmp_path, train_split="trainaug")
     dataset = load_dataset(config, "train")
     assert VOC.palette[15] == (192, 128, 128)
-    assert set(np.unique(read_mask(dataset.samples[0].mask, dataset.labels))) == {0, 1, 2, 255}
+    assert set(np.unique(read_pair(dataset.samples[0], dataset.labels)[1])) == {0, 1, 2, 255}
     with pytest.raises(UserError, match=r"val\.txt"):
         load_dataset(config, "val")
     (tmp_path / "JPEGImages" / "a.jpg").unlink()
@@ -167,7 +207,7 @@ def test_cityscapes_layout(tmp_path: Path, kind: str) -> None:
     Image.fromarray(stored).save(masks / f"aachen_0_1_gtFine_{kind}.png")
     dataset = load_dataset(DataConfig(layout="cityscapes", data=tmp_path), "train")
     assert len(CITYSCAPES.names) == len(CITYSCAPES.palette) == 19
-    read = read_mask(dataset.samples[0].mask, dataset.labels)
+    read = read_pair(dataset.samples[0], dataset.labels)[1]
     assert read[[0, 20, 40], 0].tolist() == [0, 18, 255]
 
 
@@ -177,6 +217,8 @@ def test_cityscapes_layout(tmp_path: Path, kind: str) -> None:
         ("{", "not a label file"),
         ('["road"]', "not a label file"),
         ('{"names": ["road"]}', "2 to 255"),
+        ('{"names": ["a", "a"]}', "twice"),
+        ('{"names": ["a", "b"], "ignored": 1}', "is a class"),
         ('{"names": ["a", "b"], "palette": [[0, 0, 0]]}', "1 colours for 2"),
         ('{"names": ["a", "b"], "palette": [[0, 0, 0], [0, 0, 256]]}', "outside"),
     ],

@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from export.checkpoint import CheckpointInfo, save_checkpoint
@@ -27,6 +28,7 @@ from export.to_onnx import convert
 from model import DeepLab, ModelConfig, build
 from service.contract import read_card
 from service.engine.session import Session
+from tests.conftest import write_folders
 from tests.export.runs import TINY_MODEL, data_config, data_flags
 from tests.model.backbones import randomise_statistics
 
@@ -48,7 +50,7 @@ def random_network(seed: int = 0) -> DeepLab:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = random_network()
     path = tmp_path_factory.mktemp("checkpoint") / "best.safetensors"
-    info = CheckpointInfo(network.config, LABELS, "folders", 4, 4, 0.5, (49, 65))
+    info = CheckpointInfo(network.config, LABELS, "Shapes", 4, 4, 0.5, "sgd", (49, 65))
     save_checkpoint(path, network, info)
     return path
 
@@ -165,6 +167,7 @@ def test_nothing_is_written_when_the_file_disagrees(
         (["train", "--layout", "camvid"], "needs --data"),
         (["train", "--output-stride", "5"], "output-stride"),
         (["import", "missing.tflite", "out.safetensors", "--images", "."], "TensorFlow Lite"),
+        (["import", __file__, "out.safetensors", "--images", "."], "not a TensorFlow Lite file"),
         (["dance"], "no command 'dance'"),
     ],
 )
@@ -205,6 +208,26 @@ def test_the_file_tells_how_it_was_made(exported: Path) -> None:
     metadata = {prop.key: prop.value for prop in onnx.load(exported).metadata_props}
     assert json.loads(metadata["deeplab.model"])["backbone"] == "mobilenet_v2"
     assert float(metadata["deeplab.agreement"]) > 0.9999
+    assert metadata["deeplab.training_data"] == "Shapes"
+    assert "own pictures, split val, 8 pictures" in metadata["deeplab.quality"]
+
+
+def test_a_name_that_no_address_can_hold_is_refused(
+    checkpoint: Path, shapes: Path, tmp_path: Path
+) -> None:
+    done = run("export", str(checkpoint), str(tmp_path / "my model.onnx"), *data_flags(shapes))
+    assert done.returncode == 1
+    assert "give --name" in done.stderr
+
+
+def test_broken_label_maps_are_named_when_measuring(checkpoint: Path, tmp_path: Path) -> None:
+    root = write_folders(tmp_path / "data", 2)
+    path = root / "val" / "masks" / "001.png"
+    Image.new("L", (96, 64), 9).save(path)
+    done = run("evaluate", str(checkpoint), *data_flags(root))
+    assert done.returncode == 1
+    assert f"{path}: holds the id 9" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="session")

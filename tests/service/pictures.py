@@ -29,16 +29,27 @@ def bomb(width: int, height: int) -> bytes:
     row = b"\0" * (1 + (width + 7) // 8)
     compressor = zlib.compressobj(9)
     data = b"".join(compressor.compress(row) for _ in range(height)) + compressor.flush()
+    return png(width, height, 1, data)
+
+
+def grey_png(values: np.ndarray, depth: int) -> bytes:
+    """A greyscale PNG that stores the values as they are with 1, 2, 4 or 8 bits."""
+    height, width = values.shape
+    bits = np.unpackbits(values.astype(np.uint8)[..., None], axis=-1)[..., 8 - depth :]
+    rows = np.packbits(bits.reshape(height, -1), axis=-1)
+    return png(width, height, depth, zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
+
+
+def png(width: int, height: int, depth: int, data: bytes) -> bytes:
+    """A greyscale PNG around compressed rows."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
+        checksum = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + checksum
 
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    )
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def with_orientation(image: Image.Image, orientation: int, kind: str = "JPEG") -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -114,6 +116,8 @@ BROKEN: list[tuple[bytes, type[RequestError], str]] = [
     (b"", MalformedRequest, "empty"),
     (b"hello, I am a text file", UnsupportedImage, "JPEG, PNG, WebP or GIF"),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UnsupportedImage, "accepted format"),
+    (b"RIFF\x24\0\0\0WAVEfmt ", UnsupportedImage, "accepted format"),
+    (b"RIFF\x24\0\0\0WEBPVP8 ", UndecodableImage, "broken"),
     (b"%!PS-Adobe-3.0 EPSF-3.0", UnsupportedImage, "accepted format"),
     (pictures.encoded(pictures.photo(9, 9), "TIFF"), UnsupportedImage, "accepted format"),
     (pictures.encoded(pictures.photo(9, 9), "BMP"), UnsupportedImage, "accepted format"),
@@ -132,6 +136,19 @@ def test_what_is_no_picture_is_explained(
 ) -> None:
     with pytest.raises(error, match=message):
         decode(data, LIMIT)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_odd_exif_does_not_cost_the_picture() -> None:
+    """A tag whose value lies outside the file: the picture is turned all the same."""
+    good = pictures.with_orientation(pictures.photo(64, 40), 6)
+    start = good.index(b"\xff\xe1")
+    length = struct.unpack(">H", good[start + 2 : start + 4])[0]
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x011A, 5, 9, 2**31)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + bytes(4)
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    picture = decode(good[:start] + segment + good[start + 2 + length :], LIMIT)
+    assert (picture.width, picture.height) == (64, 40)
 
 
 def test_damaged_bytes_raise_nothing_else() -> None:

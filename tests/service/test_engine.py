@@ -79,7 +79,7 @@ def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
         waiting = [engine.submit(image(), later()) for _ in range(3)]
         with pytest.raises(Unavailable, match="3 pictures are waiting") as caught:
             engine.submit(image(), later())
-        assert caught.value.retry_after == pytest.approx(engine.wait_estimate)
+        assert caught.value.retry_after == pytest.approx(engine.estimate(4))
         assert engine.depth == 3
         session.gate.set()
         for future in (running, *waiting):
