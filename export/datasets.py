@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from export.errors import UserError
 from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, LabelSet, read_labels
@@ -17,6 +17,8 @@ from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, LabelSet, read_label
 Layout = Literal["folders", "camvid", "voc", "cityscapes"]
 Split = Literal["train", "val"]
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+SPREAD = {"L;2": 85, "L;4": 17}
+"""Step between the values that Pillow makes of greyscale files with 2 and 4 bits."""
 
 
 class Sample(NamedTuple):
@@ -137,9 +139,8 @@ def _decode_mask(image: Image.Image) -> NDArray[np.uint8]:
             f"is a {image.mode} picture; a mask holds one class id per pixel "
             "(an 8-bit greyscale or palette PNG)"
         )
-    # Pillow spreads the values of shallow greyscale files over 0..255.
-    stored = image.tile[0].args if image.tile else None
-    step = {"L;2": 85, "L;4": 17}.get(stored, 1) if isinstance(stored, str) else 1
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    step = max((SPREAD.get(str(tile.args), 1) for tile in tiles), default=1)
     return np.asarray(image).astype(np.uint8) // np.uint8(step)
 
 

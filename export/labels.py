@@ -170,7 +170,7 @@ def read_labels(path: Path) -> LabelSet:
         licence = str(content.get("licence", "not stated"))
         data = str(content.get("data", "own pictures"))
         ignored = content.get("ignored")
-        remap = () if ignored is None else ((int(ignored), IGNORED),)
+        remap: tuple[tuple[int, int], ...] = () if ignored is None else ((int(ignored), IGNORED),)
     except OSError as error:
         raise UserError(f"cannot read the label file {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -12,6 +12,7 @@ from service.errors import ContractError
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Channel, Channel, Channel]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 PREFIX = "deeplab."
 INPUT, MASK, CONFIDENCE = "image", "mask", "confidence"
 
@@ -20,9 +21,9 @@ class Quality(BaseModel):
     """What was measured, on what, and how well it went."""
 
     metric: str
-    value: float
+    value: Fraction
     data: str
-    per_class: dict[str, float] = {}
+    per_class: dict[str, Fraction] = {}
 
 
 class ModelCard(BaseModel):
@@ -99,7 +100,7 @@ def _parse(text: str) -> Any:
     """JSON where it is JSON; else the text itself, for the check to complain of."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

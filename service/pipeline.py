@@ -148,9 +148,9 @@ class Pipeline:
         return await in_time(visit, asyncio.get_running_loop().run_in_executor(self._pool, timed))
 
     async def close(self) -> None:
-        """Finish what was accepted and stop the threads."""
+        """Finish what the engine accepted and let the threads go."""
         await asyncio.to_thread(self.engine.close)
-        self._pool.shutdown()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def in_time(visit: Visit, future: asyncio.Future[T]) -> T:

@@ -32,10 +32,13 @@ class Settings(BaseSettings):
         "auto", description="where the model runs; auto is CUDA where installed, else CPU"
     )
     threads: int = Field(
-        0, ge=0, description="threads of the model on a CPU; 0 is one per physical core"
+        0, ge=0, le=1024, description="threads of the model on a CPU; 0 is one per physical core"
     )
     image_threads: int = Field(
-        min(8, os.cpu_count() or 1), ge=1, description="threads that decode and encode pictures"
+        min(8, os.cpu_count() or 1),
+        ge=1,
+        le=1024,
+        description="threads that decode and encode pictures",
     )
     queue_limit: int = Field(64, ge=1, description="requests in the house before 503")
     request_timeout: float = Field(30.0, gt=0, description="seconds from request to answer")

@@ -180,6 +180,8 @@ class Engine:
             return
         try:
             mask = self._session.run(job.image[None])[0]
+            if mask.shape != job.image.shape[:2] or mask.max() >= len(self.card.labels):
+                raise ValueError(f"the model gave a mask of {mask.shape} up to {mask.max()}")
         except Exception as error:
             log.exception("the model failed on a picture of %s", job.image.shape)
             failure = EngineFailed("the model failed on this picture")

@@ -34,7 +34,12 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
         yield
         await pipeline.close()
 
-    app = FastAPI(title="deeplab-serve", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="deeplab-serve",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
     app.state.pipeline = pipeline
     app.state.metrics = metrics
     app.add_middleware(MeasureRequests, metrics=metrics)

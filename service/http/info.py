@@ -29,7 +29,7 @@ async def models(request: Request) -> Models:
 async def model(request: Request, name: str) -> Model:
     found = describe(request.app.state.pipeline)
     if name != found.name:
-        raise UnknownModel(f"there is no model {name!r}; loaded: {found.name}")
+        raise UnknownModel(f"there is no model {name[:80]!r}; loaded: {found.name}")
     return found
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 
 from service.contract import ModelCard
-from service.errors import DeadlinePassed, InvalidParameter, UnknownModel
+from service.errors import DeadlinePassed, InvalidParameter, Unavailable, UnknownModel
 from service.http.problems import Problem
 from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
 from service.http.upload import OPENAPI_BODY, read_upload
@@ -43,8 +43,8 @@ def get_pipeline(
     """The pipeline of the model that a request names, or of the only one."""
     pipeline: Pipeline = request.app.state.pipeline
     loaded = pipeline.engine.card.name
-    if model not in (None, loaded):
-        raise UnknownModel(f"there is no model {model!r}; loaded: {loaded}")
+    if model is not None and model != loaded:
+        raise UnknownModel(f"there is no model {model[:80]!r}; loaded: {loaded}")
     return pipeline
 
 
@@ -103,21 +103,23 @@ async def overlay(
     "/segments",
     summary="What is where, as JSON",
     openapi_extra=OPENAPI_BODY,
-    response_model_exclude_none=True,
+    response_model=Segments,
 )
 async def segments(
     request: Request,
-    response: Response,
     pipeline: PipelineOf,
     geometry: Annotated[
         Geometry, Query(description="outline of each class: COCO run lengths or polygons")
     ] = "none",
-) -> Segments:
+) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
     card = pipeline.engine.card
-    result, timing = await serve(request, pipeline, lambda found: describe(found, card, geometry))
-    response.headers.update(timing)
-    return result
+
+    def write(found: Segmented) -> bytes:
+        return describe(found, card, geometry).model_dump_json(exclude_none=True).encode()
+
+    data, timing = await serve(request, pipeline, write)
+    return Response(data, media_type="application/json", headers=timing)
 
 
 async def serve(
@@ -131,9 +133,13 @@ async def serve(
         What `make` made, and the headers that tell how long each stage took.
     """
     with pipeline.visit() as visit:
-        data = await read_in_time(request, pipeline.max_bytes, visit)
-        found = await pipeline.segment(data, visit)
-        made = await pipeline.work(visit, "encode", lambda: make(found))
+        try:
+            data = await read_in_time(request, pipeline.max_bytes, visit)
+            found = await pipeline.segment(data, visit)
+            made = await pipeline.work(visit, "encode", lambda: make(found))
+        except asyncio.CancelledError as error:
+            # The server gives up on running requests when its time to stop is over.
+            raise Unavailable("the service is shutting down", retry_after=1) from error
         return made, {"Server-Timing": visit.stages.server_timing}
 
 

@@ -79,12 +79,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
-        return problem(500, "the service failed on this request; its log says how")
+        # uvicorn closes the connection of a request that raised.
+        detail = "the service failed on this request; its log says how"
+        return problem(500, detail, {"Connection": "close"})
 
 
 def _detail(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
-        return f"there is nothing at {request.url.path}; /docs lists what there is"
+        return f"there is nothing at {request.url.path[:80]}; /docs lists what there is"
     if error.status_code == 405:
-        return f"{request.url.path} does not answer {request.method}"
+        return f"{request.url.path[:80]} does not answer {request.method}"
     return error.detail

@@ -40,7 +40,7 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
         starlette.requests.ClientDisconnect: the client hung up.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
         raise _too_large(max_bytes)
     limited = Request(request.scope, _limit(request.receive, max_bytes))
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
@@ -54,13 +54,19 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
 
 
 async def _read_form(request: Request) -> bytes:
-    async with request.form(max_files=1, max_fields=8) as form:
+    try:
+        form = await request.form(max_files=1, max_fields=8)
+    except UnicodeError as error:
+        raise MalformedRequest(f"the form cannot be read: {error}") from error
+    try:
         upload = form.get(FIELD)
         if isinstance(upload, UploadFile):
             return await upload.read()
         found = ", ".join(repr(name) for name in form) or "none"
         what = "is not a file" if isinstance(upload, str) else f"is missing (fields: {found})"
         raise MalformedRequest(f"the form's field {FIELD!r} {what}")
+    finally:
+        await form.close()
 
 
 def _limit(receive: Receive, max_bytes: int) -> Receive:

@@ -16,6 +16,10 @@ from service.errors import MalformedRequest, TooLarge, UndecodableImage, Unsuppo
 Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK")
+SCAN = b"\xff\xda"
+MAX_SCANS = 100
+"""A progressive JPEG has about ten; each costs a pass over all of its pixels."""
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,8 +39,8 @@ SIDEWAYS = {5, 6, 7, 8}
 class Picture:
     """A decoded picture, upright.
 
-    A JPEG may have been decoded at a fraction of its size; `width` and `height` are always
-    those of the upload.
+    It may have come out at a fraction of its size; `width` and `height` are those of the
+    upload.
     """
 
     image: Image.Image
@@ -63,34 +67,42 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
     Args:
         data: the file's bytes.
         max_pixels: refuse what is larger, before decoding.
-        enough: a long side that suffices; JPEG is then decoded at the smallest fraction of its
-            size that is not below it, which is several times faster for large photos.
+        enough: a long side that suffices; a larger picture then comes out at a fraction of its
+            size that is not below it, which is several times faster for large JPEG photos.
 
     Raises:
         MalformedRequest: there are no bytes.
-        TooLarge: more pixels than `max_pixels`.
+        TooLarge: more pixels than `max_pixels`, or a JPEG made to cost time.
         UnsupportedImage: not JPEG, PNG, WebP or GIF.
         UndecodableImage: one of them, but broken.
     """
     if not data:
         raise MalformedRequest("the file is empty")
-    image = _open(data)
-    width, height = image.size
+    source = _open(data)
+    width, height = source.size
     if width * height > max_pixels:
         raise TooLarge(
             f"the picture has {width} x {height} = {width * height} pixels; "
             f"the limit is {max_pixels}"
         )
+    if source.format in ("JPEG", "MPO") and (scans := data.count(SCAN)) > MAX_SCANS:
+        raise TooLarge(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
     if enough is not None:
         scale = min(1.0, enough / max(width, height))
-        image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
-    _load(image)
-    orientation = _orientation(image)
+        source.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
+    _load(source)
+    orientation = _orientation(source)
+    image = _reduce(source, enough) if enough is not None else source
     if orientation in TURNS:
         image = image.transpose(TURNS[orientation])
     if orientation in SIDEWAYS:
         width, height = height, width
-    return Picture(_to_rgb(image), width, height)
+    upright = _to_rgb(image)
+    # Comments, positions and the like stay with the sender; the colour profile is needed.
+    profile = source.info.get("icc_profile")
+    keep = source.mode == "RGB" and isinstance(profile, bytes)
+    upright.info = {"icc_profile": profile} if keep else {}
+    return Picture(upright, width, height)
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -116,6 +128,12 @@ def _load(image: ImageFile.ImageFile) -> None:
         raise
     except Exception as error:
         raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error
+
+
+def _reduce(image: Image.Image, enough: int) -> Image.Image:
+    """Average whole blocks of a large picture, before costlier work, to a side still enough."""
+    factor = max(image.size) // enough
+    return image.reduce(factor) if factor > 1 and image.mode in REDUCIBLE else image
 
 
 def _orientation(image: Image.Image) -> int:

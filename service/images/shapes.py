@@ -9,6 +9,7 @@ from typing import cast
 import contourpy
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Mask = NDArray[np.uint8]
 Point = tuple[float, float]
@@ -34,7 +35,7 @@ class Polygon:
 
 def areas(mask: Mask) -> list[Area]:
     """The classes present in a mask [H, W], by id."""
-    counts = np.bincount(mask.ravel(), minlength=256)
+    counts = np.array(Image.fromarray(mask).histogram())
     return [
         Area(int(class_id), int(counts[class_id]), _box(mask == class_id))
         for class_id in np.flatnonzero(counts)

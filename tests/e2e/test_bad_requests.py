@@ -41,6 +41,14 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "'file' is missing (fields: 'x')",
     ),
+    "unknown charset": (
+        {
+            "content": b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\xff\r\n--b--\r\n',
+            "headers": {"content-type": "multipart/form-data; boundary=b; charset=undefined"},
+        },
+        400,
+        "form cannot be read",
+    ),
     "empty file": ({"files": {"file": ("a.jpg", b"")}}, 400, "the file is empty"),
     "text": ({"files": {"file": ("a.jpg", b"hello", "image/jpeg")}}, 415, "JPEG, PNG, WebP or GIF"),
     "tiff": ({"content": pictures.encoded(pictures.photo(9, 9), "TIFF")}, 415, "accepted format"),
@@ -80,6 +88,7 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
         ("/v1/segments?geometry=stars", 422, "geometry"),
         ("/v1/mask?model=resnet", 404, "loaded: camvid-mobilenetv2"),
         ("/v1/nothing", 404, "/docs"),
+        ("/v1/mask/", 404, "/docs"),
     ],
 )
 def test_bad_parameters(client: httpx.Client, path: str, status: int, detail: str) -> None:
@@ -119,6 +128,12 @@ def test_limits_are_settings() -> None:
         picture = pictures.encoded(pictures.photo(40, 30), "PNG")
         assert_problem(client.post("/v1/mask", content=picture), 413, "the limit is 1000")
         assert_problem(client.post("/v1/mask", content=bytes(5001)), 413, "limit of 5000 bytes")
+
+
+def test_a_length_of_many_digits_is_too_large(server: Server) -> None:
+    head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5000 + b"\r\n\r\n"
+    with send(server, head) as connection:
+        assert connection.recv(1000).startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
 
 
 def send(server: Server, data: bytes) -> socket.socket:

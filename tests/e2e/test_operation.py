@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -105,6 +106,44 @@ def test_a_stop_signal_ends_it_in_order(stop: signal.Signals) -> None:
     assert "Traceback" not in "".join(running.output)
 
 
+def test_accepted_requests_are_answered_before_it_ends() -> None:
+    """Uploads whose heads were read before the signal are finished after it."""
+    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n"
+    with serving() as running:
+        address = urlsplit(running.url)
+        guests = [
+            socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
+            for _ in range(6)
+        ]
+        for guest in guests:
+            guest.sendall(head.encode() + JPEG[:100])
+        # An answer on a later connection shows that the earlier ones have been accepted.
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+        running.process.send_signal(signal.SIGTERM)
+        for guest in guests:
+            guest.sendall(JPEG[100:])
+        for guest in guests:
+            with guest:
+                assert guest.recv(1000).startswith(b"HTTP/1.1 200")
+        assert running.process.wait(30) == 0
+
+
+def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
+    head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
+    with serving("--drain-timeout", "1") as running:
+        address = urlsplit(running.url)
+        host = (address.hostname or "", address.port or 0)
+        with socket.create_connection(host, timeout=30) as guest:
+            guest.sendall(head)
+            assert httpx.get(f"{running.url}/healthz").status_code == 200
+            running.process.send_signal(signal.SIGTERM)
+            answer = guest.recv(4000)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"application/problem+json" in answer
+        assert running.process.wait(30) == 0
+    assert "Traceback" not in "".join(running.output)
+
+
 @pytest.mark.parametrize(
     ("flags", "what"),
     [
@@ -112,6 +151,9 @@ def test_a_stop_signal_ends_it_in_order(stop: signal.Signals) -> None:
         (("--port", "70000"), "setting port = '70000'"),
         (("--provider", "cuda"), "--provider cpu"),
         (("--max-bytes", "-1"), "max_bytes"),
+        (("--host", "a" * 300), "cannot listen on"),
+        (("--threads", "9" * 20), "threads"),
+        (("--drain-timeout", "inf"), "drain_timeout"),
     ],
 )
 def test_a_bad_start_is_explained_in_one_line(flags: tuple[str, ...], what: str) -> None:

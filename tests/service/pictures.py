@@ -80,3 +80,10 @@ def animation(kind: str) -> bytes:
     """Two frames: the first red, the second blue."""
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
+
+
+def scan_bomb(scans: int) -> bytes:
+    """A small progressive JPEG whose last scan is repeated."""
+    data = encoded(photo(64, 48), "JPEG", progressive=True)
+    start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + data[start:end] * scans + data[end:]

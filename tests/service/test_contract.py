@@ -37,6 +37,11 @@ def test_every_property_is_needed(metadata: dict[str, str], field: str) -> None:
         read_card(broken, "x.onnx")
 
 
+def test_a_name_of_digits_is_a_name(metadata: dict[str, str]) -> None:
+    card = read_card({**metadata, "deeplab.name": "2024", "deeplab.licence": "1.0"}, "x.onnx")
+    assert (card.name, card.licence) == ("2024", "1.0")
+
+
 @pytest.mark.parametrize(
     ("field", "value", "what"),
     [
@@ -45,11 +50,14 @@ def test_every_property_is_needed(metadata: dict[str, str], field: str) -> None:
         ("palette", "[[0, 0, 0]]", "1 palette colours for 11 labels"),
         ("palette", "[[0, 0, 256]]", "palette"),
         ("output_stride", "many", "output_stride"),
+        ("output_stride", "1" * 5000, "output_stride"),
+        ("labels", "[" * 100_000, "labels"),
         ("pad_value", "300", "pad_value"),
         ("input_sizes", "[]", "input_sizes"),
         ("input_sizes", "[[512, 512]]", "16k"),
         ("name", "../../etc", "name"),
         ("quality", '{"metric": "mean IoU"}', "quality.value"),
+        ("quality", '{"metric": "mean IoU", "value": NaN, "data": "x"}', "quality.value"),
     ],
 )
 def test_wrong_properties_are_named(

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 from service.errors import (
     MalformedRequest,
@@ -108,6 +108,37 @@ def test_size_is_refused_from_the_header() -> None:
         decode(data, LIMIT)
     with pytest.raises(TooLarge, match="the limit is 100"):
         decode(pictures.encoded(pictures.photo(11, 10), "PNG"), 100)
+
+
+def test_a_jpeg_made_to_cost_time_is_refused() -> None:
+    with pytest.raises(TooLarge, match=r"coded in \d+ scans; the limit is 100"):
+        decode(pictures.scan_bomb(200), LIMIT)
+    progressive = pictures.encoded(pictures.photo(64, 48), "JPEG", progressive=True)
+    assert decode(progressive, LIMIT).width == 64
+
+
+def test_metadata_stays_behind_and_the_colour_profile_comes_along() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = pictures.photo(64, 48)
+    data = pictures.encoded(image, "JPEG", comment="secret place", icc_profile=profile)
+    assert decode(data, LIMIT).image.info == {"icc_profile": profile}
+    grey = pictures.encoded(image.convert("L"), "JPEG", icc_profile=profile)
+    assert decode(grey, LIMIT).image.info == {}
+    text = PngImagePlugin.PngInfo()
+    text.add_text("icc_profile", "x")
+    text.add_text("comment", "x" * 70_000)
+    assert decode(pictures.encoded(image, "PNG", pnginfo=text), LIMIT).image.info == {}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_large_pictures_come_out_reduced(mode: str) -> None:
+    image = pictures.photo(1700, 900).convert(mode)
+    picture = decode(pictures.encoded(image, "PNG", compress_level=1), LIMIT, enough=513)
+    assert (picture.width, picture.height) == (1700, 900)
+    whole = decode(pictures.encoded(image, "PNG", compress_level=1), LIMIT)
+    small = whole.image.resize(picture.image.size, Image.Resampling.BILINEAR)
+    assert picture.image.width == (1700 if mode == "P" else 567)
+    assert np.abs(np.asarray(small, int) - picture.pixels).mean() < 1.5
 
 
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG", quality=95)

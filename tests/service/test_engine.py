@@ -162,6 +162,23 @@ def test_ready_means_warm() -> None:
     engine.close()
 
 
+@pytest.mark.parametrize("fault", ["size", "ids"])
+def test_a_mask_that_cannot_be_is_refused(fault: str) -> None:
+    class OddSession(HeldSession):
+        def run(self, images: np.ndarray) -> np.ndarray:
+            mask = super().run(images)
+            return mask[:, 1:] if fault == "size" else mask + 11
+
+    session = OddSession()
+    session.gate.set()
+    engine = Engine(session, 4)
+    engine.start()
+    with pytest.raises(EngineFailed):
+        engine.submit(image(), later()).result(SOON)
+    assert engine.ready
+    engine.close()
+
+
 class ColdSession(HeldSession):
     """Fails on the picture that warms it, once told."""
 

@@ -47,6 +47,11 @@ def test_pictures_are_scaled_down_and_padded_to_aligned_sizes(
         assert (fitted.tensor[:height, :width] == source.pixels).all()
 
 
+def test_a_model_of_output_stride_32_gets_its_own_grid() -> None:
+    assert fit(picture(480, 360), 513, 128, output_stride=32).tensor.shape == (385, 481, 3)
+    assert fit(picture(480, 360), 513, 128, output_stride=8).tensor.shape == (369, 481, 3)
+
+
 @pytest.mark.parametrize("size", [(480, 360), (1000, 700), (1, 1), (5000, 20), (37, 900)])
 def test_masks_come_back_at_the_picture_s_size_and_place(size: tuple[int, int]) -> None:
     fitted = fit(picture(*size), 513, 128)
