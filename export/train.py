@@ -79,6 +79,18 @@ def class_weights(counts: NDArray[np.int64], exponent: float) -> Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
+def weighted_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Mean cross entropy over the pixels that count; 0 where none does.
+
+    Args:
+        logits: float32 [N, classes, H, W].
+        target: int64 [N, H, W], IGNORED where a pixel does not count.
+        weights: float32 [classes].
+    """
+    total = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="sum")
+    return total / weights[target[target != IGNORED]].sum().clamp_min(1)
+
+
 class Run:
     """The state of one training run."""
 
@@ -122,8 +134,8 @@ class Run:
         for what in ("model", "labels", "dataset", "optimizer"):
             if getattr(checkpoint.info, what) != getattr(self.info, what):
                 raise UserError(
-                    f"{path} was trained with another {what}: {getattr(checkpoint.info, what)}, "
-                    f"not {getattr(self.info, what)}"
+                    f"{path} was trained with another {what} than this command names; choose "
+                    "another --out"
                 )
         self.network.load_state_dict(checkpoint.weights)
         restore_optimizer(self.optimizer, checkpoint.optimizer)
@@ -155,9 +167,12 @@ class Run:
         target = target.to(self.device, non_blocking=True)
         with self.autocast:
             logits = self.network(image)
-        loss = F.cross_entropy(
-            logits.float(), target, weight=self.class_weights, ignore_index=IGNORED
-        )
+        loss = weighted_loss(logits.float(), target, self.class_weights)
+        if not loss.isfinite():
+            raise UserError(
+                f"the loss is {float(loss)} at step {self.info.step}; lower --learning-rate and "
+                "start again or --resume"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
@@ -179,7 +194,7 @@ class Run:
         quality, step = matrix.mean_iou, self.info.step
         log.add_scalar("val/mean_iou", quality, step)
         tqdm.write(f"step {step}: validation mIoU {quality:.4f}")
-        if quality > self.info.best_mean_iou:
+        if quality > self.info.best_mean_iou or self.info.best_step == 0:
             self.info = dataclasses.replace(self.info, best_step=step, best_mean_iou=quality)
             save_checkpoint(self.config.out / BEST, self.network, self.info)
         state = flatten_optimizer(self.optimizer)

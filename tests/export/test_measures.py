@@ -10,7 +10,7 @@ import torch
 
 from export.metrics import ConfusionMatrix
 from export.optimiser import build_optimizer, learning_rate
-from export.train import class_weights
+from export.train import class_weights, weighted_loss
 from model import DeepLab
 from tests.export.runs import TINY_MODEL, tiny_config
 
@@ -33,6 +33,16 @@ def test_class_weights_leave_the_mean_loss_as_it_is() -> None:
     assert float(weights @ torch.from_numpy(counts).float()) / 1000 == pytest.approx(1)
     assert float(weights[1] / weights[0]) == pytest.approx(10**0.5)
     assert weights[3] == weights[2]
+
+
+def test_loss_is_the_weighted_mean_over_labelled_pixels() -> None:
+    logits, weights = torch.randn(2, 3, 4, 5), torch.tensor([1.0, 2.0, 5.0])
+    target = torch.randint(0, 3, (2, 4, 5))
+    target[0, :2] = 255
+    expected = torch.nn.functional.cross_entropy(logits, target, weights, ignore_index=255)
+    torch.testing.assert_close(weighted_loss(logits, target, weights), expected)
+    nothing = torch.full_like(target, 255)
+    assert weighted_loss(logits, nothing, weights) == 0
 
 
 def test_poly_schedule(tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ def test_a_run_is_never_overwritten_or_resumed_from_nothing(shapes: Path, tmp_pa
             train(dataclasses.replace(config, **change), resume=True)
 
 
+def test_a_run_that_diverges_says_so(shapes: Path, tmp_path: Path) -> None:
+    config = tiny_config(shapes, tmp_path / "run", optimizer="sgd", learning_rate=1e30)
+    with pytest.raises(UserError, match="lower --learning-rate"):
+        train(config)
+
+
 def test_freezing_keeps_the_statistics(shapes: Path, tmp_path: Path) -> None:
     first = train(tiny_config(shapes, tmp_path / "first", steps=2))
     config = tiny_config(shapes, tmp_path / "second", steps=2, init=first, freeze_bn=True)
