@@ -170,7 +170,7 @@ class Run:
         loss = weighted_loss(logits.float(), target, self.class_weights)
         if not loss.isfinite():
             raise UserError(
-                f"the loss is {float(loss)} at step {self.info.step}; lower --learning-rate and "
+                f"the loss is {loss.item()} at step {self.info.step}; lower --learning-rate and "
                 "start again or --resume"
             )
         self.optimizer.zero_grad(set_to_none=True)
