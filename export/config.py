@@ -87,7 +87,10 @@ def load_recipe(path: Path) -> TrainConfig:
         merged = _merge(dataclasses.asdict(TrainConfig()), content)
         return TypeAdapter(TrainConfig).validate_python(merged)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = (
+            f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}"
+            for item in error.errors()
+        )
         raise UserError(f"{path}: {'; '.join(problems)}") from error
 
 
