@@ -85,7 +85,7 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
             f"the picture has {width} x {height} = {width * height} pixels; "
             f"the limit is {max_pixels}"
         )
-    if source.format in ("JPEG", "MPO") and (scans := data.count(SCAN)) > MAX_SCANS:
+    if "progressive" in source.info and (scans := data.count(SCAN)) > MAX_SCANS:
         raise TooLarge(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
     if enough is not None:
         scale = min(1.0, enough / max(width, height))

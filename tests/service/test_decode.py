@@ -117,6 +117,12 @@ def test_a_jpeg_made_to_cost_time_is_refused() -> None:
     assert decode(progressive, LIMIT).width == 64
 
 
+def test_a_film_behind_a_photo_does_no_harm() -> None:
+    """Phones append a film to a JPEG, whose bytes may look like anything."""
+    photo = pictures.encoded(pictures.photo(64, 48), "JPEG")
+    assert decode(photo + b"\xff\xda" * 200, LIMIT).width == 64
+
+
 def test_metadata_stays_behind_and_the_colour_profile_comes_along() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = pictures.photo(64, 48)
