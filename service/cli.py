@@ -56,9 +56,11 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number and number > 0 else str(error)
         raise StartError(
-            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}; "
-            "choose another with --port or --host"
+            f"cannot listen on {host}:{port}: {reason}; choose another with --port and --host "
+            "or DEEPLAB_PORT and DEEPLAB_HOST"
         ) from error
 
 
@@ -72,6 +74,7 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine) -> None:
         )
     )
     host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen on
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     threading.Thread(target=announce, args=(url, engine), daemon=True).start()
 

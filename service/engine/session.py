@@ -39,7 +39,9 @@ class Session:
             StartError: it cannot be read, or the provider does not run.
         """
         if not path.is_file():
-            raise StartError(f"the model {path} does not exist")
+            raise StartError(f"the model {path} does not exist or is not a file")
+        if path.suffix == ".safetensors":
+            raise StartError(f"{path} is a checkpoint; make an ONNX file of it: deeplab export")
         installed = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
         wanted = ("cuda" if installed else "cpu") if provider == "auto" else provider
         self._session = _load(path, wanted, threads)

@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.errors import UnknownModel
-from service.http.problems import Problem, problem, retry_after
+from service.http.problems import described, problem, retry_after
 from service.http.schemas import Health, Model, Models
 from service.metrics import Metrics
 from service.pipeline import Pipeline
@@ -24,7 +24,7 @@ async def models(request: Request) -> Models:
     "/v1/models/{name}",
     tags=["models"],
     summary="One loaded model",
-    responses={404: {"model": Problem, "description": "unknown model"}},
+    responses=described((404, "unknown model")),
 )
 async def model(request: Request, name: str) -> Model:
     found = describe(request.app.state.pipeline)
@@ -43,7 +43,7 @@ def describe(pipeline: Pipeline) -> Model:
     tags=["operation"],
     summary="Whether the process is alive",
     response_model=Health,
-    responses={503: {"model": Problem, "description": "the engine has stopped; restart"}},
+    responses=described((503, "the engine has stopped; restart")),
 )
 async def healthz(request: Request) -> Response | Health:
     if request.app.state.pipeline.engine.alive:
@@ -56,7 +56,7 @@ async def healthz(request: Request) -> Response | Health:
     tags=["operation"],
     summary="Whether pictures should be sent here",
     response_model=Health,
-    responses={503: {"model": Problem, "description": "warming up or shutting down"}},
+    responses=described((503, "warming up or shutting down")),
 )
 async def readyz(request: Request) -> Response | Health:
     engine = request.app.state.pipeline.engine

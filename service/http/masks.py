@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract import ModelCard
 from service.errors import DeadlinePassed, InvalidParameter, Unavailable, UnknownModel
-from service.http.problems import Problem
+from service.http.problems import described
 from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
 from service.http.upload import OPENAPI_BODY, read_upload
 from service.images import shapes
@@ -21,34 +22,49 @@ from service.pipeline import Pipeline, Segmented, Visit
 T = TypeVar("T")
 Geometry = Literal["none", "rle", "polygons"]
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "no picture in the request"},
-    404: {"model": Problem, "description": "unknown model"},
-    413: {"model": Problem, "description": "too many bytes or pixels"},
-    415: {"model": Problem, "description": "not an accepted image type"},
-    422: {"model": Problem, "description": "undecodable image or invalid parameter"},
-    500: {"model": Problem, "description": "the service or the model failed"},
-    503: {"model": Problem, "description": "overloaded or shutting down; see Retry-After"},
-    504: {"model": Problem, "description": "the deadline passed"},
-}
+PROBLEMS = described(
+    (400, "no picture in the request"),
+    (404, "unknown model"),
+    (413, "too many bytes or pixels"),
+    (415, "not an accepted image type"),
+    (422, "undecodable image or invalid parameter"),
+    (500, "the service or the model failed"),
+    (503, "overloaded or shutting down; see Retry-After"),
+    (504, "the deadline passed"),
+)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 router = APIRouter(prefix="/v1", tags=["segmentation"], responses=PROBLEMS)
 
 
-def get_pipeline(
-    request: Request,
-    model: Annotated[str | None, Query(description="name of a loaded model")] = None,
-) -> Pipeline:
+class CallQuery(BaseModel):
+    """What every call takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(None, description="name of a loaded model")
+
+
+class OverlayQuery(CallQuery):
+    alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
+    classes: str | None = Field(
+        None, description="names or ids to draw, separated by commas; all if absent"
+    )
+
+
+class SegmentsQuery(CallQuery):
+    geometry: Geometry = Field(
+        "none", description="outline of each class: COCO run lengths or polygons"
+    )
+
+
+def get_pipeline(request: Request, query: CallQuery) -> Pipeline:
     """The pipeline of the model that a request names, or of the only one."""
     pipeline: Pipeline = request.app.state.pipeline
     loaded = pipeline.engine.card.name
-    if model is not None and model != loaded:
-        raise UnknownModel(f"there is no model {model[:80]!r}; loaded: {loaded}")
+    if query.model is not None and query.model != loaded:
+        raise UnknownModel(f"there is no model {query.model[:80]!r}; loaded: {loaded}")
     return pipeline
-
-
-PipelineOf = Annotated[Pipeline, Depends(get_pipeline)]
 
 
 @router.post(
@@ -58,8 +74,9 @@ PipelineOf = Annotated[Pipeline, Depends(get_pipeline)]
     response_class=Response,
     responses={200: {"content": {"image/png": BINARY}, "description": "pixel = class id"}},
 )
-async def mask(request: Request, pipeline: PipelineOf) -> Response:
+async def mask(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
     """A palette PNG as large as the picture: each pixel is its class id."""
+    pipeline = get_pipeline(request, query)
     palette = pipeline.engine.card.palette
     data, timing = await serve(request, pipeline, lambda found: encode_mask(found.mask(), palette))
     return Response(data, media_type="image/png", headers=timing)
@@ -79,20 +96,17 @@ async def mask(request: Request, pipeline: PipelineOf) -> Response:
 )
 async def overlay(
     request: Request,
-    pipeline: PipelineOf,
-    alpha: Annotated[float, Query(ge=0, le=1, description="0 is the photo, 1 the mask")] = 0.5,
-    classes: Annotated[
-        str | None, Query(description="names or ids to draw, separated by commas; all if absent")
-    ] = None,
+    query: Annotated[OverlayQuery, Query()],
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
     """The photo with each pixel's class colour blended over it."""
+    pipeline = get_pipeline(request, query)
     card = pipeline.engine.card
-    chosen = None if classes is None else choose_classes(classes, card)
+    chosen = None if query.classes is None else choose_classes(query.classes, card)
     media_type = choose_type(accept)
 
     def draw(found: Segmented) -> bytes:
-        image = blend(found.photo(), found.mask(), card.palette, alpha, chosen)
+        image = blend(found.photo(), found.mask(), card.palette, query.alpha, chosen)
         return encode_photo(image, media_type)
 
     data, timing = await serve(request, pipeline, draw)
@@ -105,18 +119,13 @@ async def overlay(
     openapi_extra=OPENAPI_BODY,
     response_model=Segments,
 )
-async def segments(
-    request: Request,
-    pipeline: PipelineOf,
-    geometry: Annotated[
-        Geometry, Query(description="outline of each class: COCO run lengths or polygons")
-    ] = "none",
-) -> Response:
+async def segments(request: Request, query: Annotated[SegmentsQuery, Query()]) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
+    pipeline = get_pipeline(request, query)
     card = pipeline.engine.card
 
     def write(found: Segmented) -> bytes:
-        return describe(found, card, geometry).model_dump_json(exclude_none=True).encode()
+        return describe(found, card, query.geometry).model_dump_json(exclude_none=True).encode()
 
     data, timing = await serve(request, pipeline, write)
     return Response(data, media_type="application/json", headers=timing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -41,6 +42,12 @@ class Problem(BaseModel):
     detail: str
 
 
+def described(*statuses: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the problems that a call can answer with."""
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {status: {"description": text, "content": content} for status, text in statuses}
+
+
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
@@ -65,8 +72,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        details = (f"{item['loc'][-1]}: {item['msg']}" for item in error.errors())
-        return problem(422, "; ".join(details))
+        return problem(422, "; ".join(_invalid(item) for item in error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -82,6 +88,13 @@ def install(app: FastAPI) -> None:
         # uvicorn closes the connection of a request that raised.
         detail = "the service failed on this request; its log says how"
         return problem(500, detail, {"Connection": "close"})
+
+
+def _invalid(item: dict[str, Any]) -> str:
+    name = str(item["loc"][-1])[:80]
+    if item["type"] == "extra_forbidden":
+        return f"{name}: there is no such parameter; /docs lists what there is"
+    return f"{name}: {item['msg']}"
 
 
 def _detail(request: Request, error: HTTPException) -> str:

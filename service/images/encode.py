@@ -32,14 +32,16 @@ OVERLAY_TYPES = {
 def colour_mask(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:
     """A mask [H, W] as a palette picture: pixel = class id."""
     image = Image.fromarray(np.ascontiguousarray(mask))
-    image.putpalette([channel for colour in palette for channel in colour])
+    colours = [channel for colour in palette for channel in colour]
+    # A full palette keeps PNG from packing several pixels into a byte.
+    image.putpalette(colours + [0] * (768 - len(colours)))
     return image
 
 
 def encode_mask(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> bytes:
     """A mask [H, W] as an 8-bit palette PNG."""
     buffer = io.BytesIO()
-    colour_mask(mask, palette).save(buffer, "PNG", compress_level=1, bits=8)
+    colour_mask(mask, palette).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -86,6 +86,8 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
         ("/v1/overlay?classes=%C2%B2", 422, "not a class"),
         ("/v1/overlay?classes=" + "9" * 5000, 422, "not a class"),
         ("/v1/segments?geometry=stars", 422, "geometry"),
+        ("/v1/overlay?aplha=0.3", 422, "aplha: there is no such parameter"),
+        ("/v1/mask?alpha=0.3", 422, "alpha: there is no such parameter"),
         ("/v1/mask?model=resnet", 404, "loaded: camvid-mobilenetv2"),
         ("/v1/nothing", 404, "/docs"),
         ("/v1/mask/", 404, "/docs"),

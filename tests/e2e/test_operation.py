@@ -81,6 +81,8 @@ def test_the_api_describes_itself(client: httpx.Client) -> None:
     assert {"/v1/mask", "/v1/overlay", "/v1/segments", "/v1/models", "/healthz"} <= set(paths)
     body = paths["/v1/mask"]["post"]["requestBody"]["content"]
     assert {"multipart/form-data", "image/jpeg"} <= set(body)
+    refused = paths["/v1/mask"]["post"]["responses"]["422"]["content"]
+    assert list(refused) == ["application/problem+json"]
     assert {"200", "400", "404", "413", "415", "422", "503", "504"} <= set(
         paths["/v1/mask"]["post"]["responses"]
     )

@@ -71,7 +71,9 @@ def test_masks_come_back_at_the_picture_s_size_and_place(size: tuple[int, int]) 
 
 def test_mask_png_holds_ids_and_palette() -> None:
     mask = np.random.default_rng(0).integers(0, 3, (50, 70)).astype(np.uint8)
-    image = Image.open(io.BytesIO(encode_mask(mask, PALETTE)))
+    data = encode_mask(mask, PALETTE)
+    assert data[24] == 8, "bits per pixel"
+    image = Image.open(io.BytesIO(data))
     assert image.mode == "P"
     assert (np.asarray(image) == mask).all()
     assert (np.asarray(image.convert("RGB")) == np.array(PALETTE, np.uint8)[mask]).all()
