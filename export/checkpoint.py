@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from export.errors import UserError
@@ -61,7 +61,7 @@ def save_checkpoint(
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     description = asdict(info)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"deeplab": json.dumps(description)})
+    partial.write_bytes(save(tensors, metadata={"deeplab": json.dumps(description)}))
     os.replace(partial, path)
 
 

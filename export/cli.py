@@ -9,11 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import tyro
+try:
+    import tyro
 
-from export.config import TrainConfig, load_recipe
-from export.datasets import DataConfig, Split, load_dataset
-from export.errors import UserError
+    from export.config import TrainConfig, load_recipe
+    from export.datasets import DataConfig, Split, load_dataset
+    from export.errors import UserError
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"deeplab: {error.name} is not installed; training needs the extras `cpu` (or `gpu`) and "
+        "`train`: `make dev` makes an environment with them"
+    )
 
 T = TypeVar("T")
 

@@ -38,6 +38,10 @@ class LabelSet:
         return table[raw]
 
 
+LABEL_KEYS = {"names", "palette", "data", "licence", "ignored"}
+"""What a label file may hold."""
+
+
 def generic_palette(count: int) -> tuple[Colour, ...]:
     """`count` colours that neighbours in the list tell apart: Pascal VOC's bit-reversal."""
     colours = []
@@ -161,6 +165,8 @@ def read_labels(path: Path) -> LabelSet:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         names = tuple(str(name) for name in content["names"])
+        if unknown := set(content) - LABEL_KEYS:
+            raise UserError(f"{path} has the unknown key {unknown.pop()!r}")
         colours = content.get("palette")
         palette = (
             tuple((int(r), int(g), int(b)) for r, g, b in colours)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +34,7 @@ from export.labels import IGNORED
 from export.optimiser import build_optimizer, learning_rate, set_learning_rate
 from export.predict import torch_predictor
 from export.sampling import build_loader
-from model import build
+from model import build, count_parameters
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 
@@ -51,9 +55,12 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     if not resume and last.exists():
         raise UserError(f"{config.out} holds a run already; add --resume or choose another --out")
     if resume and not last.exists():
-        raise UserError(f"there is nothing to resume: {last} does not exist")
+        raise UserError(f"there is nothing to resume: {last} does not exist; leave out --resume")
+    if config.init is not None and not config.init.is_file():
+        raise UserError(f"the weights {config.init} do not exist")
     training, validation = load_dataset(config.data, "train"), load_dataset(config.data, "val")
     counts = check_data(training)
+    print(summary(training, counts))
     check_data(validation)
     classes = len(training.labels.names)
     config = dataclasses.replace(
@@ -62,10 +69,31 @@ def train(config: TrainConfig, *, resume: bool = False) -> Path:
     run = Run(config, training, validation, class_weights(counts, config.class_weighting))
     if resume:
         run.restore(last)
+        print(f"going on at step {run.info.step}")
     elif config.init is not None:
         print(load_initial_weights(run.network, config.init))
+    else:
+        print("starting from newly drawn weights; --init starts from trained ones")
+    print(
+        f"training {count_parameters(run.network):,} parameters on {run.device.type}, "
+        f"checkpoints in {config.out}"
+    )
     run.loop()
     return config.out / BEST
+
+
+def summary(dataset: DataSet, counts: NDArray[np.int64]) -> str:
+    """How the labelled pixels are spread, and a warning for classes without any."""
+    names = dataset.labels.names
+    shares = counts / counts.sum()
+    lines = [f"{len(dataset.samples)} pictures to train on; share of the labelled pixels:"]
+    lines += [f"  {name}: {share:.2%}" for name, share in zip(names, shares, strict=True)]
+    if absent := [name for name, count in zip(names, counts, strict=True) if count == 0]:
+        lines.append(
+            f"WARNING: no training pixel is labelled {', '.join(absent)}. Masks hold class ids, "
+            f"not colours: in a mask of 0 and 255, 255 is ignored; write 1 for class 1"
+        )
+    return "\n".join(lines)
 
 
 def class_weights(counts: NDArray[np.int64], exponent: float) -> Tensor:
@@ -134,7 +162,7 @@ class Run:
         for what in ("model", "labels", "dataset", "optimizer"):
             if getattr(checkpoint.info, what) != getattr(self.info, what):
                 raise UserError(
-                    f"{path} was trained with another {what} than this command names; choose "
+                    f"{path} belongs to a run with another {what} than this command's; choose "
                     "another --out"
                 )
         self.network.load_state_dict(checkpoint.weights)
@@ -146,8 +174,14 @@ class Run:
         self.config.out.mkdir(parents=True, exist_ok=True)
         loader = build_loader(self.training, self.config, self.info.step)
         bar = tqdm(total=self.config.steps, initial=self.info.step, desc="training", unit="step")
-        with SummaryWriter(self.config.out, purge_step=self.info.step + 1) as log, bar:
+        log = SummaryWriter(self.config.out, purge_step=self.info.step + 1)
+        with log, bar, stop_requests() as asked:
             for image, target in loader:
+                if asked:
+                    self.save_last()
+                    raise UserError(
+                        f"stopped at step {self.info.step}; the same command with --resume goes on"
+                    )
                 rate = learning_rate(self.config, self.info.step)
                 loss = self.step(image, target, rate)
                 step = self.info.step + 1
@@ -197,5 +231,35 @@ class Run:
         if quality > self.info.best_mean_iou or self.info.best_step == 0:
             self.info = dataclasses.replace(self.info, best_step=step, best_mean_iou=quality)
             save_checkpoint(self.config.out / BEST, self.network, self.info)
+        self.save_last()
+
+    def save_last(self) -> None:
+        """Write the checkpoint that a run goes on from."""
         state = flatten_optimizer(self.optimizer)
         save_checkpoint(self.config.out / LAST, self.network, self.info, state)
+
+
+@contextmanager
+def stop_requests() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that a step is finished and saved before the run ends.
+
+    A second signal of the kind ends it at once. Elsewhere than in the main thread signals
+    cannot be caught, and nothing is collected.
+    """
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _: object) -> None:
+        asked.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

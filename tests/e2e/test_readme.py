@@ -124,9 +124,9 @@ def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
     lines = commands("deeplab")
     assert [line.split()[1] for line in lines] == ["train", "evaluate", "export"]
     for line in lines:
-        arguments = shlex.split(line.replace("--steps 5000", "--steps 2"))
+        arguments = shlex.split(line.replace("export/recipes", str(ROOT / "export" / "recipes")))
         if arguments[1] == "train":
-            arguments += ["--batch-size", "2", "--crop", "49", "65"]
+            arguments += ["--steps", "2", "--batch-size", "2", "--crop", "49", "65"]
         done = subprocess.run(
             arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
         )

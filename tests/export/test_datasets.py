@@ -218,6 +218,7 @@ def test_cityscapes_layout(tmp_path: Path, kind: str) -> None:
         ('["road"]', "not a label file"),
         ('{"names": ["road"]}', "2 to 255"),
         ('{"names": ["a", "a"]}', "twice"),
+        ('{"names": ["a", "b"], "licens": "x"}', "unknown key 'licens'"),
         ('{"names": ["a", "b"], "ignored": 1}', "is a class"),
         ('{"names": ["a", "b"], "palette": [[0, 0, 0]]}', "1 colours for 2"),
         ('{"names": ["a", "b"], "palette": [[0, 0, 0], [0, 0, 256]]}', "outside"),

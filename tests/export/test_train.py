@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from export.augment import AugmentConfig
@@ -21,6 +23,7 @@ from export.errors import UserError
 from export.initial_weights import load_initial_weights
 from export.train import BEST, LAST, Run, train
 from model import ModelConfig, build
+from tests.conftest import write_folders
 from tests.export.runs import TINY_MODEL, data_flags, tiny_config
 
 DEEPLAB = [str(Path(sys.executable).with_name("deeplab"))]
@@ -107,6 +110,53 @@ def test_a_killed_process_loses_at_most_one_interval(shapes: Path, tmp_path: Pat
     assert load_checkpoint(out / LAST).info.step == reached + 2
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_process_saves_where_it_is(
+    shapes: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    command = [
+        *DEEPLAB,
+        "train",
+        *data_flags(shapes),
+        *("--backbone", "mobilenet_v2", "--width-multiplier", "0.35", "--decoder-convs", "3", "16"),
+        *("--crop", "33", "33", "--batch-size", "2", "--steps", "100000", "--workers", "1"),
+        *("--eval-every", "100000", "--out", str(out)),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    heard = ""
+    while "loss=" not in heard:
+        character = process.stderr.read(1)
+        assert character, heard
+        heard += character
+    process.send_signal(stop)
+    message = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    step = load_checkpoint(out / LAST).info.step
+    assert step >= 1
+    assert f"stopped at step {step}; the same command with --resume goes on" in message
+    assert "Traceback" not in message
+
+
+def test_classes_without_a_pixel_are_pointed_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_folders(tmp_path / "data", 2)
+    for path in (root / "train" / "masks").iterdir():
+        with Image.open(path) as image:
+            ids = np.array(image)
+        Image.fromarray(np.where(ids == 1, 255, ids).astype(np.uint8)).save(path)
+    train(tiny_config(root, tmp_path / "run", steps=1))
+    said = capsys.readouterr().out
+    assert "disc: 0.00%" in said
+    assert "no training pixel is labelled disc" in said
+    assert "parameters on" in said
+
+
 def test_a_run_is_never_overwritten_or_resumed_from_nothing(shapes: Path, tmp_path: Path) -> None:
     config = tiny_config(shapes, tmp_path / "run", steps=1)
     with pytest.raises(UserError, match="nothing to resume"):
@@ -119,7 +169,7 @@ def test_a_run_is_never_overwritten_or_resumed_from_nothing(shapes: Path, tmp_pa
         ("optimizer", {"optimizer": "sgd"}),
     ]
     for what, change in changes:
-        with pytest.raises(UserError, match=f"another {what}"):
+        with pytest.raises(UserError, match=f"with another {what}"):
             train(dataclasses.replace(config, **change), resume=True)
 
 
