@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from export.errors import UserError
+from export.files import write_whole
 from export.labels import LabelSet
 from model import DeepLab, ModelConfig
 
@@ -60,9 +60,7 @@ def save_checkpoint(
         tensors[OPTIMIZER_PREFIX + name] = tensor.detach().cpu()
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     description = asdict(info)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata={"deeplab": json.dumps(description)}))
-    os.replace(partial, path)
+    write_whole(path, save(tensors, metadata={"deeplab": json.dumps(description)}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -130,8 +128,7 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     described = optimizer.state_dict()
     return {
         f"{name}:{key}": torch.as_tensor(value)
-        for group in described["param_groups"]
-        for index, name in zip(group["params"], group["param_names"], strict=True)
+        for name, index in _indices(described).items()
         for key, value in described["state"].get(index, {}).items()
         if value is not None
     }
@@ -140,13 +137,18 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put back what `flatten_optimizer` took out of an optimiser of the same kind."""
     described = optimizer.state_dict()
-    indices = {
-        name: index
-        for group in described["param_groups"]
-        for index, name in zip(group["params"], group["param_names"], strict=True)
-    }
+    indices = _indices(described)
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         parameter, key = name.rsplit(":", 1)
         state.setdefault(indices[parameter], {})[key] = tensor
     optimizer.load_state_dict({**described, "state": state})
+
+
+def _indices(described: dict[str, Any]) -> dict[str, int]:
+    """Where an optimiser's state dict keeps the state of each parameter."""
+    return {
+        name: index
+        for group in described["param_groups"]
+        for index, name in zip(group["params"], group["param_names"], strict=True)
+    }

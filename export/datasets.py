@@ -82,6 +82,19 @@ def load_dataset(config: DataConfig, split: Split) -> DataSet:
     return DataSet(labels.data or config.layout, listed, labels, tuple(samples))
 
 
+def require_classes(names: tuple[str, ...], dataset: DataSet, model: Path) -> None:
+    """Check that a model tells the classes of a data set apart.
+
+    Raises:
+        UserError: it tells others apart.
+    """
+    if names != dataset.labels.names:
+        raise UserError(
+            f"{model} tells {', '.join(names)} apart, "
+            f"but the data set has {', '.join(dataset.labels.names)}"
+        )
+
+
 def read_pair(sample: Sample, labels: LabelSet) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A picture as RGB uint8 [H, W, 3] and its label map as uint8 [H, W].
 
@@ -99,8 +112,8 @@ def read_pair(sample: Sample, labels: LabelSet) -> tuple[NDArray[np.uint8], NDAr
             f"{sample.image.name} is {width}x{height}"
         )
     classes = len(labels.names)
-    wrong = [int(i) for i in np.unique(mask) if classes <= i < IGNORED]
-    if wrong:
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+    if wrong := [int(i) for i in present if classes <= i < IGNORED]:
         raise UserError(
             f"{sample.mask}: holds the id {', '.join(map(str, wrong))}, but there are {classes} "
             f"classes (0..{classes - 1}); pixels of no class must be {IGNORED}"

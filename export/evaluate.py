@@ -8,8 +8,7 @@ import torch
 from tqdm import tqdm
 
 from export.checkpoint import load_network
-from export.datasets import DataSet, read_pair
-from export.errors import UserError
+from export.datasets import DataSet, read_pair, require_classes
 from export.metrics import ConfusionMatrix
 from export.onnx_model import OnnxModel
 from export.predict import Predictor, segment, torch_predictor
@@ -44,11 +43,7 @@ def load_predictor(path: Path, dataset: DataSet) -> tuple[Predictor, int]:
             network.cuda()
         predictor, labels = torch_predictor(network), info.labels.names
         output_stride = info.model.output_stride
-    if labels != dataset.labels.names:
-        raise UserError(
-            f"{path} tells {', '.join(labels)} apart, "
-            f"but the data set has {', '.join(dataset.labels.names)}"
-        )
+    require_classes(labels, dataset, path)
     return predictor, output_stride
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from export.augment import normalise
-from export.datasets import list_pictures
+from export.datasets import list_pictures, read_image
 from export.errors import UserError
 from model import ModelConfig, build
 from model.backbone import Backbone
@@ -163,8 +163,8 @@ def _calibration_images(folder: Path) -> list[Tensor]:
         raise UserError(f"{folder} holds no pictures to measure BatchNorm statistics with")
     images = []
     for path in paths[:: -(-len(paths) // CALIBRATION_PICTURES)]:
-        with Image.open(path) as image:
-            image.thumbnail((CALIBRATION_SIDE, CALIBRATION_SIDE))
-            pixels = normalise(np.asarray(image.convert("RGB")))
+        image = Image.fromarray(read_image(path))
+        image.thumbnail((CALIBRATION_SIDE, CALIBRATION_SIDE))
+        pixels = normalise(np.asarray(image))
         images.append(torch.from_numpy(pixels).permute(2, 0, 1)[None])
     return images

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import re
 import subprocess
 import warnings
@@ -20,9 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.checkpoint import CheckpointInfo, load_network
-from export.datasets import DataSet, read_image
+from export.datasets import DataSet, read_image, require_classes
 from export.errors import UserError
 from export.evaluate import measure
+from export.files import write_whole
 from export.labels import IGNORED
 from export.metrics import ConfusionMatrix
 from export.onnx_model import OnnxModel
@@ -85,8 +85,7 @@ def export_onnx(
             "digits, dots, dashes or underscores"
         )
     network, info = load_network(checkpoint)
-    if info.labels.names != validation.labels.names:
-        raise UserError(f"{checkpoint} was trained on other classes than the given data set has")
+    require_classes(info.labels.names, validation, checkpoint)
     reference = torch_predictor(network)
     converted = convert(network, fp16=fp16, confidence=confidence)
     model = OnnxModel(converted.SerializeToString())
@@ -99,10 +98,7 @@ def export_onnx(
     matrix = measure(model.predict, validation, info.model.output_stride)
     describe(converted, name, info, matrix, validation, agreement)
     data = converted.SerializeToString()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, out)
+    write_whole(out, data)
     return ExportReport(out, len(data) / 1e6, agreement, matrix)
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.errors import UnknownModel
+from service.http.lookup import find_pipeline
 from service.http.problems import described, problem, retry_after
 from service.http.schemas import Health, Model, Models
 from service.metrics import Metrics
@@ -17,7 +17,7 @@ router = APIRouter()
 
 @router.get("/v1/models", tags=["models"], summary="All loaded models")
 async def models(request: Request) -> Models:
-    return Models(models=[describe(request.app.state.pipeline)])
+    return Models(models=[describe(find_pipeline(request))])
 
 
 @router.get(
@@ -27,10 +27,7 @@ async def models(request: Request) -> Models:
     responses=described((404, "unknown model")),
 )
 async def model(request: Request, name: str) -> Model:
-    found = describe(request.app.state.pipeline)
-    if name != found.name:
-        raise UnknownModel(f"there is no model {name[:80]!r}; loaded: {found.name}")
-    return found
+    return describe(find_pipeline(request, name))
 
 
 def describe(pipeline: Pipeline) -> Model:
@@ -46,7 +43,7 @@ def describe(pipeline: Pipeline) -> Model:
     responses=described((503, "the engine has stopped; restart")),
 )
 async def healthz(request: Request) -> Response | Health:
-    if request.app.state.pipeline.engine.alive:
+    if find_pipeline(request).engine.alive:
         return Health(status="alive")
     return problem(503, "the engine has stopped; restart the service")
 
@@ -59,7 +56,7 @@ async def healthz(request: Request) -> Response | Health:
     responses=described((503, "warming up or shutting down")),
 )
 async def readyz(request: Request) -> Response | Health:
-    engine = request.app.state.pipeline.engine
+    engine = find_pipeline(request).engine
     if engine.ready:
         return Health(status="ready")
     reason = "shutting down" if engine.closed else "warming up"
@@ -69,7 +66,7 @@ async def readyz(request: Request) -> Response | Health:
 @router.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     collected: Metrics = request.app.state.metrics
-    collected.queue_depth.set(request.app.state.pipeline.engine.depth)
+    collected.queue_depth.set(find_pipeline(request).engine.depth)
     return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
 
 

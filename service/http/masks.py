@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract import ModelCard
-from service.errors import DeadlinePassed, InvalidParameter, Unavailable, UnknownModel
+from service.errors import DeadlinePassed, InvalidParameter, Unavailable
+from service.http.lookup import find_pipeline
 from service.http.problems import described
 from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
 from service.http.upload import OPENAPI_BODY, read_upload
@@ -58,15 +59,6 @@ class SegmentsQuery(CallQuery):
     )
 
 
-def get_pipeline(request: Request, query: CallQuery) -> Pipeline:
-    """The pipeline of the model that a request names, or of the only one."""
-    pipeline: Pipeline = request.app.state.pipeline
-    loaded = pipeline.engine.card.name
-    if query.model is not None and query.model != loaded:
-        raise UnknownModel(f"there is no model {query.model[:80]!r}; loaded: {loaded}")
-    return pipeline
-
-
 @router.post(
     "/mask",
     summary="Class ids as a palette PNG",
@@ -76,7 +68,7 @@ def get_pipeline(request: Request, query: CallQuery) -> Pipeline:
 )
 async def mask(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
     """A palette PNG as large as the picture: each pixel is its class id."""
-    pipeline = get_pipeline(request, query)
+    pipeline = find_pipeline(request, query.model)
     palette = pipeline.engine.card.palette
     data, timing = await serve(request, pipeline, lambda found: encode_mask(found.mask(), palette))
     return Response(data, media_type="image/png", headers=timing)
@@ -100,7 +92,7 @@ async def overlay(
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
     """The photo with each pixel's class colour blended over it."""
-    pipeline = get_pipeline(request, query)
+    pipeline = find_pipeline(request, query.model)
     card = pipeline.engine.card
     chosen = None if query.classes is None else choose_classes(query.classes, card)
     media_type = choose_type(accept)
@@ -121,7 +113,7 @@ async def overlay(
 )
 async def segments(request: Request, query: Annotated[SegmentsQuery, Query()]) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
-    pipeline = get_pipeline(request, query)
+    pipeline = find_pipeline(request, query.model)
     card = pipeline.engine.card
 
     def write(found: Segmented) -> bytes:

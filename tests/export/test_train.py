@@ -26,7 +26,17 @@ from model import ModelConfig, build
 from tests.conftest import write_folders
 from tests.export.runs import TINY_MODEL, data_flags, tiny_config
 
-DEEPLAB = [str(Path(sys.executable).with_name("deeplab"))]
+DEEPLAB = str(Path(sys.executable).with_name("deeplab"))
+
+
+def endless_run(shapes: Path, out: Path, *, eval_every: int, workers: int) -> list[str]:
+    """A command that trains a tiny network until it is stopped."""
+    return [
+        *(DEEPLAB, "train", *data_flags(shapes), "--out", str(out)),
+        *("--backbone", "mobilenet_v2", "--width-multiplier", "0.35", "--decoder-convs", "3", "16"),
+        *("--crop", "33", "33", "--batch-size", "2", "--steps", "100000"),
+        *("--eval-every", str(eval_every), "--workers", str(workers)),
+    ]
 
 
 def test_it_learns(shapes: Path, tmp_path: Path) -> None:
@@ -83,14 +93,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
 
 def test_a_killed_process_loses_at_most_one_interval(shapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [
-        *DEEPLAB,
-        "train",
-        *data_flags(shapes),
-        *("--backbone", "mobilenet_v2", "--width-multiplier", "0.35", "--decoder-convs", "3", "16"),
-        *("--crop", "33", "33", "--batch-size", "2", "--steps", "100000", "--eval-every", "3"),
-        *("--out", str(out), "--workers", "0"),
-    ]
+    command = endless_run(shapes, out, eval_every=3, workers=0)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
@@ -115,14 +118,7 @@ def test_a_stopped_process_saves_where_it_is(
     shapes: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     out = tmp_path / "run"
-    command = [
-        *DEEPLAB,
-        "train",
-        *data_flags(shapes),
-        *("--backbone", "mobilenet_v2", "--width-multiplier", "0.35", "--decoder-convs", "3", "16"),
-        *("--crop", "33", "33", "--batch-size", "2", "--steps", "100000", "--workers", "1"),
-        *("--eval-every", "100000", "--out", str(out)),
-    ]
+    command = endless_run(shapes, out, eval_every=100_000, workers=1)
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
