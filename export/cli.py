@@ -118,6 +118,34 @@ def export(name: str, arguments: list[str]) -> None:
 
 
 @dataclass(frozen=True)
+class QuantiseArguments:
+    """Write an ONNX file with its convolutions in 8-bit integers, for CPUs, and measure it."""
+
+    model: Annotated[Path, tyro.conf.Positional]
+    """ONNX file of `deeplab export`, in single precision."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """ONNX file to write."""
+    data: DataConfig = field(default_factory=DataConfig)
+    name: str | None = None
+    """Name that the service shows; default: the file's."""
+
+
+def quantise(name: str, arguments: list[str]) -> None:
+    """Write an ONNX file in 8-bit integers, for CPUs"""
+    from export.quantise import quantise
+
+    parsed = parse(QuantiseArguments, name, arguments)
+    report = quantise(
+        parsed.model,
+        parsed.out,
+        load_dataset(parsed.data, "train"),
+        load_dataset(parsed.data, "val"),
+        name=parsed.name or parsed.out.stem,
+    )
+    print(report)
+
+
+@dataclass(frozen=True)
 class ImportArguments:
     """Turn a MobileNetV2 .tflite file into weights to start training from."""
 
@@ -142,6 +170,7 @@ COMMANDS: dict[str, Callable[[str, list[str]], None]] = {
     "train": train,
     "evaluate": evaluate,
     "export": export,
+    "quantise": quantise,
     "import": import_weights,
 }
 

@@ -44,7 +44,13 @@ def segment(
     The picture is not resized: it is padded right and below, and the padding is cut off again.
     """
     height, width = image.shape[:2]
+    return predict(padded(image, output_stride)[None])[0, :height, :width]
+
+
+def padded(image: NDArray[np.uint8], output_stride: int = 16) -> NDArray[np.uint8]:
+    """A picture uint8 [H, W, 3] with padding right and below, as large as a network wants it."""
+    height, width = image.shape[:2]
     shape = (padded_size(height, output_stride), padded_size(width, output_stride), 3)
-    padded = np.full(shape, PAD_VALUE, dtype=np.uint8)
-    padded[:height, :width] = image
-    return predict(padded[None])[0, :height, :width]
+    result = np.full(shape, PAD_VALUE, dtype=np.uint8)
+    result[:height, :width] = image
+    return result

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from export.datasets import DataSet, read_image, require_classes
 from export.errors import UserError
 from export.evaluate import measure
 from export.files import write_whole
+from export.finish import finish
 from export.labels import IGNORED
 from export.metrics import ConfusionMatrix
 from export.onnx_model import OnnxModel
@@ -79,15 +81,15 @@ def export_onnx(
     Raises:
         UserError: the checkpoint or the data do not fit, or the file disagrees with PyTorch.
     """
-    if not NAME.fullmatch(name):
-        raise UserError(
-            f"the name {name!r} cannot stand in an address; give --name with up to 64 letters, "
-            "digits, dots, dashes or underscores"
-        )
+    require_name(name)
     network, info = load_network(checkpoint)
     require_classes(info.labels.names, validation, checkpoint)
     reference = torch_predictor(network)
     converted = convert(network, fp16=fp16, confidence=confidence)
+    if not fp16 and not confidence:
+        # Confidence needs every logit; half precision is for GPUs, where the cheap end's
+        # branches would forbid CUDA graphs.
+        converted = finish(converted, info.model)
     model = OnnxModel(converted.SerializeToString())
     agreement = least_agreement(reference, model.predict, validation)
     if agreement < REQUIRED_AGREEMENT[fp16]:
@@ -100,6 +102,19 @@ def export_onnx(
     data = converted.SerializeToString()
     write_whole(out, data)
     return ExportReport(out, len(data) / 1e6, agreement, matrix)
+
+
+def require_name(name: str) -> None:
+    """Refuse a name that cannot stand in an address.
+
+    Raises:
+        UserError: it is one.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"the name {name!r} cannot stand in an address; give --name with up to 64 letters, "
+            "digits, dots, dashes or underscores"
+        )
 
 
 def convert(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
@@ -128,12 +143,13 @@ def least_agreement(reference: Predictor, candidate: Predictor, data: DataSet) -
     """The lowest share of equal pixels over several sizes and batch sizes of real pictures."""
     shares = []
     for count, size in enumerate(CHECKED_SIZES, start=1):
-        images = np.stack([_resized(path, size) for path in _spread(data, count)])
+        images = np.stack([_resized(path, size) for path in spread(data, count)])
         shares.append(float((reference(images) == candidate(images)).mean()))
     return min(shares)
 
 
-def _spread(data: DataSet, count: int) -> Iterable[Path]:
+def spread(data: DataSet, count: int) -> Iterable[Path]:
+    """Pictures from all over a data set."""
     step = max(1, len(data.samples) // count)
     return (data.samples[(index * step) % len(data.samples)].image for index in range(count))
 
@@ -163,19 +179,7 @@ def describe(
         "output_stride": str(info.model.output_stride),
         "training_data": info.dataset,
         "licence": labels.licence,
-        "quality": json.dumps(
-            {
-                "metric": "mean IoU",
-                "value": round(matrix.mean_iou, 4),
-                "data": f"{validation.name}, split {validation.split}, "
-                f"{len(validation.samples)} pictures, single scale, no flip",
-                "per_class": {
-                    label: round(float(iou), 4)
-                    for label, iou in zip(labels.names, matrix.iou, strict=True)
-                    if not np.isnan(iou)
-                },
-            }
-        ),
+        "quality": json.dumps(quality_of(matrix, validation)),
         "input_sizes": json.dumps(sorted(sizes)),
         "pad_value": str(PAD_VALUE),
         "source_revision": source_revision(),
@@ -183,6 +187,21 @@ def describe(
         "agreement": f"{agreement:.6f}",
     }
     onnx.helper.set_model_props(model, {f"deeplab.{key}": text for key, text in properties.items()})
+
+
+def quality_of(matrix: ConfusionMatrix, validation: DataSet) -> dict[str, Any]:
+    """What was measured, as the metadata tells it."""
+    return {
+        "metric": "mean IoU",
+        "value": round(matrix.mean_iou, 4),
+        "data": f"{validation.name}, split {validation.split}, "
+        f"{len(validation.samples)} pictures, single scale, no flip",
+        "per_class": {
+            label: round(float(iou), 4)
+            for label, iou in zip(validation.labels.names, matrix.iou, strict=True)
+            if not np.isnan(iou)
+        },
+    }
 
 
 def source_revision() -> str:

@@ -24,6 +24,7 @@ from export.evaluate import load_predictor, measure
 from export.initial_weights import load_initial_weights
 from export.labels import LabelSet, generic_palette
 from export.predict import PAD_VALUE, padded_size, segment
+from export.quantise import Pictures, to_int8
 from export.to_onnx import convert
 from model import DeepLab, ModelConfig, build
 from service.contract import read_card
@@ -84,7 +85,7 @@ def test_an_exported_file_keeps_the_contract(exported: Path) -> None:
     assert card.labels == LABELS.names
     assert card.pad_value == PAD_VALUE
     assert (49, 65) in card.input_sizes
-    session = Session(exported)
+    session = Session(exported, "cpu")
     assert session.card == card
 
 
@@ -98,7 +99,7 @@ def test_the_file_does_what_the_checkpoint_does(
         predictor, stride = load_predictor(path, dataset)
         matrices.append(measure(predictor, dataset, stride).counts)
     assert np.abs(matrices[0] - matrices[1]).sum() <= 4
-    card = Session(exported).card
+    card = Session(exported, "cpu").card
     table = run("evaluate", str(exported), *data_flags(shapes)).stdout
     assert f"mean IoU        {card.quality.value:.4f}" in table
     assert "on 8 pictures, single scale, no flip" in table
@@ -114,7 +115,7 @@ def test_any_size_and_batch_agrees_with_pytorch(
     rng = np.random.default_rng(0)
     blocks = rng.integers(0, 256, (shape[0], shape[1] // 16 + 1, shape[2] // 16 + 1, 3), np.uint8)
     images = blocks.repeat(16, 1).repeat(16, 2)[:, : shape[1], : shape[2]]
-    mask = Session(exported).run(images)
+    mask = Session(exported, "cpu").run(images)
     with torch.inference_mode():
         normalised = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
         expected = random_network()(normalised).argmax(1).numpy()
@@ -132,7 +133,7 @@ def test_half_precision_and_confidence(
     done = run("export", str(checkpoint), str(out), *flags, *data_flags(shapes))
     assert done.returncode == 0, done.stderr
     assert out.stat().st_size < 0.6 * exported.stat().st_size
-    assert Session(out).card.name == "half-size"
+    assert Session(out, "cpu").card.name == "half-size"
     session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
     image = np.random.default_rng(0).integers(0, 256, (1, 65, 65, 3), np.uint8)
     mask, confidence = session.run(["mask", "confidence"], {"image": image})
@@ -265,3 +266,44 @@ def test_a_tflite_backbone_computes_the_same_once_unfolded(
     statistics = load_file(out)["backbone.root.norm.running_var"]
     assert statistics.min() >= 0
     assert statistics.max() > 0
+
+
+@pytest.mark.xdist_group("onnx")
+def test_a_quantised_file_keeps_the_contract_and_says_what_it_lost(
+    exported: Path, shapes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "shapes-int8.onnx"
+    done = run("quantise", str(exported), str(out), *data_flags(shapes))
+    assert done.returncode == 0, done.stderr
+    card, original = Session(out, "cpu").card, Session(exported, "cpu").card
+    assert card.name == "shapes-int8"
+    assert (card.labels, card.palette, card.input_sizes) == (
+        original.labels,
+        original.palette,
+        original.input_sizes,
+    )
+    assert (
+        f"mean IoU: {card.quality.value:.4f} instead of {original.quality.value:.4f}" in done.stdout
+    )
+    assert out.stat().st_size < 0.6 * exported.stat().st_size
+    quantised = onnx.load(out)
+    kinds = [node.op_type for node in quantised.graph.node]
+    assert kinds.count("DequantizeLinear") > kinds.count("Conv") > 0
+    assert kinds[-1] == "If", "the end of the graph stays as it is"
+    makers = {output: node for node in quantised.graph.node for output in node.output}
+    *convolutions, classifier = [node for node in quantised.graph.node if node.op_type == "Conv"]
+    assert all(makers[node.input[1]].op_type == "DequantizeLinear" for node in convolutions)
+    assert classifier.input[1] not in makers, "the classifier's weights stay float"
+    properties = {prop.key for prop in quantised.metadata_props}
+    assert "deeplab.int8_agreement" in properties
+    assert "deeplab.agreement" not in properties
+
+
+def test_half_precision_is_not_quantised(shapes: Path) -> None:
+    half = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 20]>'
+        "small (float16[1, 1, 4, 4] x) => (float16[1, 1, h, w] y)"
+        "<float16[1, 1, 1, 1] weight = {1}> { y = Conv (x, weight) }"
+    )
+    with pytest.raises(UserError, match="without --fp16"):
+        to_int8(half, Pictures(load_dataset(data_config(shapes), "train"), 16))
