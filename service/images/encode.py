@@ -1,4 +1,4 @@
-"""Masks and overlays to bytes."""
+"""Overlays: a photo with its mask blended over it, to bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Format(NamedTuple):
     options: dict[str, int]
 
 
-# Fast settings: class ids compress well at any level, and a photo as PNG is slow at every other.
+# A photo as PNG is slow at every other level.
 OVERLAY_TYPES = {
     "image/jpeg": Format("JPEG", 65_500, {"quality": 90}),
     "image/png": Format("PNG", 2**31 - 1, {"compress_level": 1}),
@@ -32,17 +32,8 @@ OVERLAY_TYPES = {
 def colour_mask(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> Image.Image:
     """A mask [H, W] as a palette picture: pixel = class id."""
     image = Image.fromarray(np.ascontiguousarray(mask))
-    colours = [channel for colour in palette for channel in colour]
-    # A full palette keeps PNG from packing several pixels into a byte.
-    image.putpalette(colours + [0] * (768 - len(colours)))
+    image.putpalette([channel for colour in palette for channel in colour])
     return image
-
-
-def encode_mask(mask: NDArray[np.uint8], palette: Sequence[Colour]) -> bytes:
-    """A mask [H, W] as an 8-bit palette PNG."""
-    buffer = io.BytesIO()
-    colour_mask(mask, palette).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def blend(
