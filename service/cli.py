@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from service.engine.engine import Engine
-from service.engine.session import Session
+from service.engine.load import buckets_of, load_model
 from service.errors import StartError
 from service.http.app import create_app
+from service.metrics import Metrics
 from service.settings import SAMPLE_PICTURE, Settings
 
 BACKLOG = 2048
@@ -28,14 +29,17 @@ def main() -> None:
     try:
         settings = CliApp.run(Settings)
         listener = listen(settings.host, settings.port)
-        session = Session(settings.model, settings.provider, settings.threads)
+        model = load_model(settings)
+        buckets = buckets_of(settings, model.card)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    serve(settings, listener, Engine(session, settings.queue_limit))
+    metrics = Metrics()
+    engine = Engine(model, buckets, settings.queue_limit, settings.max_delay, metrics.observe_batch)
+    serve(settings, listener, engine, metrics)
 
 
 def explain(error: ValidationError) -> str:
@@ -64,10 +68,11 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(settings: Settings, listener: socket.socket, engine: Engine) -> None:
+def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: Metrics) -> None:
+    """Serve on an open port until a stop signal."""
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(engine, settings),
+            create_app(engine, settings, metrics),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=settings.drain_timeout,

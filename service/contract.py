@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.bucket import Bucket
 from service.errors import ContractError
 
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -58,9 +59,11 @@ class ModelCard(BaseModel):
         return self
 
     @property
-    def long_side(self) -> int:
-        """The longest side that the file was made for; larger pictures are scaled down to it."""
-        return max(side for size in self.input_sizes for side in size)
+    def default_buckets(self) -> tuple[Bucket, ...]:
+        """The sizes that pictures are fitted to: those of the longest side in `input_sizes`."""
+        sizes = [Bucket(*size) for size in self.input_sizes]
+        longest = max(size.long_side for size in sizes)
+        return tuple(size for size in sizes if size.long_side == longest)
 
 
 def read_card(metadata: Mapping[str, str], source: str) -> ModelCard:

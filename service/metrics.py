@@ -18,11 +18,14 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from service.bucket import Bucket
+
 # A creation time per series says nothing that Prometheus does not know.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30)
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 STAGES = ("read", "decode", "queue", "infer", "encode")
 
 
@@ -57,7 +60,21 @@ class Metrics:
         for stage in STAGES:
             self.stage_seconds.labels(stage)
         self.queue_depth = Gauge(
-            "deeplab_queue_depth", "Pictures that wait for the model.", registry=self.registry
+            "deeplab_queue_depth",
+            "Requests that wait or are being answered.",
+            registry=self.registry,
+        )
+        self.expected_wait = Gauge(
+            "deeplab_expected_wait_seconds",
+            "Time until all of them are answered, at the measured rate.",
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "deeplab_batch_size",
+            "Pictures that were computed together.",
+            ("bucket",),
+            buckets=BATCH_BUCKETS,
+            registry=self.registry,
         )
         self.model_info = Gauge(
             "deeplab_model_info",
@@ -65,6 +82,10 @@ class Metrics:
             ("model", "provider", "backbone", "source_revision"),
             registry=self.registry,
         )
+
+    def observe_batch(self, bucket: Bucket, size: int) -> None:
+        """Count one run of the model."""
+        self.batch_size.labels(str(bucket)).observe(size)
 
     def observe(self, stages: Stages) -> None:
         """Count one request's stages."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.bucket import Bucket, parse_bucket
+from service.cores import usable_cores
 
 BUILT_IN_MODEL = Path(__file__).parent / "models" / "camvid-mobilenetv2.onnx"
 SAMPLE_PICTURE = Path(__file__).parent / "samples" / "street.jpg"
@@ -28,27 +30,54 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     model: Path = Field(BUILT_IN_MODEL, description="ONNX file that `deeplab export` wrote")
-    provider: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where the model runs; auto is CUDA where installed, else CPU"
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = Field(
+        "auto",
+        description="what runs the model; auto is CUDA or OpenVINO where installed, else CPU",
+    )
+    buckets: Annotated[tuple[Bucket, ...], NoDecode] = Field(
+        (),
+        description="sizes that pictures are fitted to, as 513x513,513x385; default: the model's",
+    )
+    max_batch: int = Field(
+        0, ge=0, le=1024, description="pictures in a batch; 0 is measured at start, 8 on a GPU"
+    )
+    max_delay: float = Field(
+        0.0, ge=0, le=10, description="seconds that a picture may wait for others to fill its batch"
+    )
+    sessions: int = Field(
+        0, ge=0, le=1024, description="batches at the same time on a CPU; 0 is measured at start"
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="threads of the model on a CPU; 0 is one per physical core"
+        0, ge=0, le=1024, description="threads of a batch on a CPU; 0 is measured at start"
     )
+    bf16: bool = Field(False, description="compute in bfloat16 on OpenVINO")
+    cuda_graphs: bool = Field(False, description="replay captured CUDA graphs, one for each shape")
+    tensorrt_cache: Path | None = Field(None, description="folder for the engines TensorRT builds")
     image_threads: int = Field(
-        min(8, os.cpu_count() or 1),
+        min(8, usable_cores()),
         ge=1,
         le=1024,
         description="threads that decode and encode pictures",
     )
-    queue_limit: int = Field(64, ge=1, description="requests in the house before 503")
-    request_timeout: float = Field(30.0, gt=0, description="seconds from request to answer")
+    queue_limit: int = Field(256, ge=1, description="requests in the house before 503")
+    queue_bytes: int = Field(
+        256 * 2**20, ge=1, description="bytes of the uploads in the house before 503"
+    )
+    request_timeout: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="seconds from request to answer; a request may ask for less",
+    )
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
-    long_side: int | None = Field(
-        None,
-        ge=17,
-        description="longest side that a picture is scaled down to; default: the model's own",
-    )
     drain_timeout: int = Field(
         30, ge=1, description="seconds that running requests get after a stop signal"
     )
+
+    @field_validator("buckets", mode="before")
+    @classmethod
+    def _parse_buckets(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(parse_bucket(part) for part in value.split(",") if part.strip())
+        return value

@@ -1,193 +1,226 @@
-"""A bounded queue before one session, worked off by one thread."""
+"""The engine: pictures gather while it is busy, and leave it in batches of one bucket."""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.bucket import Bucket
 from service.contract import ModelCard
-from service.engine.session import Session
-from service.errors import DeadlinePassed, EngineFailed, Unavailable
+from service.engine.batch import compute
+from service.engine.model import Model, Placement, Runner
+from service.engine.rate import Rate
+from service.engine.waiting import Answer, Job, Waiting
+from service.errors import EngineFailed, Unavailable
 
 log = logging.getLogger(__name__)
 
+State = Literal["warming up", "ready", "shutting down", "broken"]
 FIRST_GUESS = 0.5
 """Seconds per picture before any was measured."""
-SMOOTHING = 0.1
-"""Share of the newest picture in the running mean of seconds per picture."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the engine gives back for a picture."""
-
-    mask: NDArray[np.uint8]
-    """Class ids uint8 [H, W], as large as the input."""
-    queue_seconds: float
-    infer_seconds: float
-
-
-@dataclass(frozen=True)
-class Job:
-    """A picture on its way through the queue."""
-
-    image: NDArray[np.uint8]
-    """uint8 [H, W, 3]."""
-    deadline: float
-    """On the clock of `time.monotonic`."""
-    submitted: float
-    future: Future[Answer]
 
 
 class Engine:
-    """Turns pictures into masks, one after another.
+    """Turns pictures into masks, in batches, with one thread per runner of the model.
 
-    `submit` may be called from any thread. A future that is cancelled before its turn, or whose
-    deadline has passed by then, costs the model nothing.
+    An idle engine starts at once with what there is. `submit` may be called from any thread. A
+    future that is cancelled before its turn, or whose deadline has passed by then, costs the
+    model nothing.
     """
 
-    def __init__(self, session: Session, limit: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        buckets: Sequence[Bucket],
+        limit: int,
+        max_delay: float = 0.0,
+        observe: Callable[[Bucket, int], None] = lambda bucket, size: None,
+    ) -> None:
         """
         Args:
-            session: the loaded model.
+            model: the loaded file.
+            buckets: the sizes that pictures come in.
             limit: pictures that may wait; `submit` refuses more.
+            max_delay: seconds that a picture may wait for others to fill its batch.
+            observe: told the bucket and the size of each batch.
         """
-        self._session = session
-        self._jobs: queue.Queue[Job | None] = queue.Queue(limit)
+        self.buckets = tuple(buckets)
+        self._model = model
+        self._limit = limit
+        self._observe = observe
+        self._waiting = Waiting(max_delay)
+        self._rate = Rate(FIRST_GUESS)
         self._warm = threading.Event()
         self._closed = False
-        self._closing = threading.Lock()
+        self._lock = threading.Lock()
         self._failure: Exception | None = None
-        self._seconds_per_picture = FIRST_GUESS
-        self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._placement: Placement | None = None
+        self._threads = [threading.Thread(target=self._prepare, name="engine", daemon=True)]
 
     @property
     def card(self) -> ModelCard:
-        return self._session.card
+        return self._model.card
 
     @property
     def provider(self) -> str:
-        return self._session.provider
+        return self._model.provider
+
+    @property
+    def placement(self) -> Placement | None:
+        """How the model is spread over the machine; None while it is being found out."""
+        return self._placement
+
+    @property
+    def state(self) -> State:
+        """What the engine is doing; pictures are welcome while it is "ready"."""
+        if self._failure:
+            return "broken"
+        if self._closed:
+            return "shutting down"
+        if not self._warm.is_set():
+            return "warming up"
+        return "ready" if self.alive else "broken"
 
     @property
     def ready(self) -> bool:
-        """Whether the model is warm and pictures are accepted."""
-        return self._warm.is_set() and not self._closed and self.alive
+        """Whether every bucket is warm and pictures are accepted."""
+        return self.state == "ready"
 
     @property
     def failure(self) -> Exception | None:
-        """Why the model could not be warmed, if so."""
+        """Why the model does not run, or no longer does."""
         return self._failure
 
     @property
-    def closed(self) -> bool:
-        """Whether the engine was told to stop; it finishes what it accepted."""
-        return self._closed
-
-    @property
     def alive(self) -> bool:
-        """Whether the thread that runs the model does."""
-        return self._worker.is_alive()
+        """Whether the model runs, as far as is known, and so do all its threads."""
+        return self._failure is None and all(thread.is_alive() for thread in self._threads)
 
     @property
-    def depth(self) -> int:
-        """Pictures that wait."""
-        return self._jobs.qsize()
+    def capacity(self) -> int:
+        """Pictures that can be computed at the same time."""
+        placement = self._placement
+        return len(placement.runners) * placement.max_batch if placement else 1
 
     def estimate(self, pictures: int) -> float:
         """Seconds that so many pictures take, at the rate measured so far."""
-        return pictures * self._seconds_per_picture
+        return self._rate.seconds(pictures)
 
     def start(self) -> None:
         """Warm the model in the background, then work. Pictures may be submitted at once."""
-        self._worker.start()
+        self._threads[0].start()
 
     def wait_ready(self) -> None:
         """Block until the model is warm, or has failed to become so."""
         self._warm.wait()
 
     def submit(self, image: NDArray[np.uint8], deadline: float) -> Future[Answer]:
-        """Queue a picture uint8 [H, W, 3] with sides 16k+1.
+        """Queue a picture uint8 [H, W, 3] of the size of a bucket.
 
         Args:
             image: the pixels; must not change until the future is done.
             deadline: on the clock of `time.monotonic`.
 
         Raises:
-            Unavailable: the queue is full, or the engine is closing.
+            Unavailable: the picture cannot be computed before its deadline, the queue is full,
+                or the engine is closing.
 
         The future raises DeadlinePassed or EngineFailed.
         """
-        future: Future[Answer] = Future()
-        with self._closing:
+        now = time.monotonic()
+        job = Job(image, deadline, now, Future())
+        with self._lock:
+            waiting = len(self._waiting)
+            needed = self.estimate(waiting + 1)
             if self._closed:
-                raise Unavailable("the service is shutting down", self.estimate(self.depth + 1))
-            try:
-                self._jobs.put_nowait(Job(image, deadline, time.monotonic(), future))
-            except queue.Full as error:
+                raise Unavailable(f"the service is {self.state}", needed)
+            if waiting >= self._limit:
+                raise Unavailable(f"{waiting} pictures are waiting already", needed)
+            if now < deadline < now + self.estimate(waiting):
                 raise Unavailable(
-                    f"{self.depth} pictures are waiting already", self.estimate(self.depth + 1)
-                ) from error
-        return future
+                    f"{waiting} pictures are waiting, which takes {self.estimate(waiting):.1f} s; "
+                    "this one would miss its deadline",
+                    needed,
+                )
+            self._rate.begin()
+            job.future.add_done_callback(self._count)
+            self._waiting.put(job)
+        return job.future
 
     def close(self) -> None:
-        """Finish what was accepted, refuse the rest, stop the thread."""
-        with self._closing:
-            first, self._closed = not self._closed, True
-        if first and self.alive:
-            self._jobs.put(None)
-        if self.alive:
-            self._worker.join()
+        """Finish what was accepted, refuse the rest, stop the threads.
 
-    def _work(self) -> None:
+        Warming up cannot be interrupted and is not waited for.
+        """
+        with self._lock:
+            self._closed = True
+        self._waiting.close()
+        if not self._warm.is_set():
+            self._answer_all(Unavailable("the service is shutting down", retry_after=1))
+            return
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _count(self, future: Future[Answer]) -> None:
+        self._rate.end(done=not future.cancelled() and future.exception() is None)
+
+    def _prepare(self) -> None:
+        """Place the model, then work with the first runner; the others get a thread each."""
         try:
-            self._warm_up()
+            placement = self._model.place(self.buckets)
         except Exception as error:
             self._fail(error)
+            self._warm.set()
+            return
+        self._placement = placement
+        log.info(
+            "%d x %d threads on %s, batches of up to %d",
+            len(placement.runners),
+            placement.threads,
+            self.provider,
+            placement.max_batch,
+        )
+        self._rate.parallel = self.capacity
+        others = [
+            threading.Thread(target=self._work, args=(runner,), name="engine", daemon=True)
+            for runner in placement.runners[1:]
+        ]
+        for thread in others:
+            thread.start()
+        self._threads += others
         self._warm.set()
-        while not self._failure and (job := self._jobs.get()) is not None:
-            self._serve(job)
+        self._work(placement.runners[0])
 
-    def _warm_up(self) -> None:
-        side = self.card.long_side
-        self._session.run(np.full((1, side, side, 3), self.card.pad_value, dtype=np.uint8))
+    def _work(self, runner: Runner) -> None:
+        assert self._placement is not None
+        most = self._placement.max_batch
+        while jobs := self._waiting.take(most):
+            try:
+                most = compute(runner, jobs, self.card, most, self._observe)
+            except Exception as error:
+                log.critical("the model no longer runs on %s", self.provider, exc_info=error)
+                self._fail(error, jobs)
 
-    def _fail(self, error: Exception) -> None:
-        """Refuse new pictures and answer the waiting ones."""
-        self._failure = error
-        with self._closing:
+    def _fail(self, error: Exception, jobs: Sequence[Job] = ()) -> None:
+        """Refuse new pictures; answer those of the batch at hand and the waiting ones."""
+        with self._lock:
+            self._failure = error
             self._closed = True
-        while not self._jobs.empty():
-            job = self._jobs.get()
-            if job is not None and job.future.set_running_or_notify_cancel():
-                job.future.set_exception(EngineFailed("the model does not run"))
+        self._waiting.close()
+        failure = EngineFailed("the model does not run")
+        for job in jobs:
+            if not job.future.done():
+                job.future.set_exception(failure)
+        self._answer_all(failure)
 
-    def _serve(self, job: Job) -> None:
-        if not job.future.set_running_or_notify_cancel():
-            return
-        started = time.monotonic()
-        if started > job.deadline:
-            job.future.set_exception(
-                DeadlinePassed("the deadline passed while the picture was waiting")
-            )
-            return
-        try:
-            mask = self._session.run(job.image[None])[0]
-            if mask.shape != job.image.shape[:2] or mask.max() >= len(self.card.labels):
-                raise ValueError(f"the model gave a mask of {mask.shape} up to {mask.max()}")
-        except Exception as error:
-            log.exception("the model failed on a picture of %s", job.image.shape)
-            failure = EngineFailed("the model failed on this picture")
-            failure.__cause__ = error
-            job.future.set_exception(failure)
-            return
-        seconds = time.monotonic() - started
-        self._seconds_per_picture += SMOOTHING * (seconds - self._seconds_per_picture)
-        job.future.set_result(Answer(mask, started - job.submitted, seconds))
+    def _answer_all(self, error: Exception) -> None:
+        while jobs := self._waiting.take(1):
+            jobs[0].future.set_exception(error)

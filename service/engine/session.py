@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import cast
 
@@ -10,29 +9,43 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.contract import INPUT, MASK, Port, check_ports, read_card
+from service.contract import INPUT, MASK, ModelCard, Port, check_ports, read_card
+from service.engine.providers import (
+    INSTALL,
+    Options,
+    Provider,
+    Tuning,
+    check_running,
+    load_libraries,
+    provider_options,
+)
 from service.errors import ContractError, StartError
-
-log = logging.getLogger(__name__)
-
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Session:
-    """A loaded model that turns pictures into masks.
+    """A loaded model that turns pictures into masks. Several threads may use it at once.
 
     Attributes:
         card: what the file says of itself.
-        provider: "cpu" or "cuda", as it really runs.
+        threads: threads of one run on a CPU.
     """
 
-    def __init__(self, path: Path, provider: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        provider: Provider,
+        threads: int = 1,
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
         """Load a file.
 
         Args:
             path: the ONNX file.
-            provider: "cpu", "cuda", or "auto": CUDA where it is installed, else CPU.
-            threads: threads on a CPU; 0 is one per physical core.
+            provider: what is to run it.
+            threads: threads of one run on a CPU.
+            tuning: choices that concern the provider.
+            shape: the only shape [N, H, W, 3] that the session will see, if so.
 
         Raises:
             ContractError: the file breaks the contract.
@@ -42,11 +55,19 @@ class Session:
             raise StartError(f"the model {path} does not exist or is not a file")
         if path.suffix == ".safetensors":
             raise StartError(f"{path} is a checkpoint; make an ONNX file of it: deeplab export")
-        installed = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
-        wanted = ("cuda" if installed else "cpu") if provider == "auto" else provider
-        self._session = _load(path, wanted, threads)
-        self.provider = _running(self._session, wanted)
-        self.card = read_card(self._session.get_modelmeta().custom_metadata_map, path.name)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Waiting threads would otherwise burn the cores that decode pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        load_libraries(provider)
+        self._session = _load(
+            path, options, provider, provider_options(provider, tuning, threads, shape)
+        )
+        check_running(self._session.get_providers(), provider)
+        self.threads = threads
+        self.card: ModelCard = read_card(
+            self._session.get_modelmeta().custom_metadata_map, path.name
+        )
         check_ports(
             [_port(node) for node in self._session.get_inputs()],
             [_port(node) for node in self._session.get_outputs()],
@@ -58,40 +79,55 @@ class Session:
         (mask,) = self._session.run([MASK], {INPUT: images})
         return cast("NDArray[np.uint8]", mask)
 
+    def bound(self, shape: tuple[int, int, int, int], device: str) -> Bound:
+        """The session for one input shape [N, H, W, 3], with buffers on a device that stay."""
+        return Bound(self._session, shape, device)
 
-def _load(path: Path, provider: str, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads if provider == "cpu" else 1
-    # Waiting threads would otherwise burn the cores that decode pictures.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider == "cuda":
-        if PROVIDERS[provider] not in onnxruntime.get_available_providers():
-            raise StartError(
-                "this onnxruntime has no CUDA; install the `gpu` extra instead of `cpu`, "
-                "or choose --provider cpu"
-            )
-        onnxruntime.preload_dlls()
+
+class Bound:
+    """One input shape with fixed buffers, as CUDA graphs need them. For one thread."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        shape: tuple[int, int, int, int],
+        device: str,
+    ) -> None:
+        self._session = session
+        self._image = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.uint8, device)
+        self._mask = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape[:3], np.uint8, device)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(INPUT, self._image)
+        self._binding.bind_ortvalue_output(MASK, self._mask)
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3] of exactly the bound shape."""
+        self._image.update_inplace(np.ascontiguousarray(images))
+        self._session.run_with_iobinding(self._binding)
+        # On a CPU this would be the buffer itself, which the next run overwrites.
+        return self._mask.numpy().copy()
+
+
+def _load(
+    path: Path,
+    options: onnxruntime.SessionOptions,
+    provider: Provider,
+    providers: list[tuple[str, Options]],
+) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(
-            path, options, providers=[PROVIDERS[provider]], enable_fallback=0
+            path, options, providers=providers, enable_fallback=0
         )
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ContractError(f"{path} is not a model that can be loaded: {reason}") from error
+        reason = str(error).partition("\n")[0] or repr(error)
+        if provider == "cpu":
+            raise ContractError(f"{path} is not a model that can be loaded: {reason}") from error
+        raise StartError(
+            f"{path} cannot be loaded on {provider}: {reason}. If it can with --provider cpu, "
+            f"{INSTALL[provider]}"
+        ) from error
     session.disable_fallback()
     return session
-
-
-def _running(session: onnxruntime.InferenceSession, wanted: str) -> str:
-    """The provider that really runs; onnxruntime falls back to the CPU without an error."""
-    actual = session.get_providers()[0]
-    if actual != PROVIDERS[wanted]:
-        raise StartError(
-            f"the provider {wanted!r} was to be used, but the model runs on {actual}: its "
-            "libraries do not load. Install the `gpu` extra and a driver for it, or choose "
-            "--provider cpu"
-        )
-    return wanted
 
 
 def _port(node: onnxruntime.NodeArg) -> Port:

@@ -19,9 +19,8 @@ JPEG, PNG, WebP or GIF (first frame); EXIF orientation is applied, and answers h
 the upright picture. Errors are RFC 9457 problem JSON."""
 
 
-def create_app(engine: Engine, settings: Settings) -> FastAPI:
+def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
     """The HTTP application on an engine; starting the application starts the engine."""
-    metrics = Metrics()
     pipeline = Pipeline(engine, settings, metrics)
     card = engine.card
     metrics.model_info.labels(card.name, engine.provider, card.backbone, card.source_revision).set(

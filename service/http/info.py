@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.http.lookup import find_pipeline
 from service.http.problems import described, problem, retry_after
-from service.http.schemas import Health, Model, Models
+from service.http.schemas import Health, Model, Models, Placed, Size
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 
@@ -32,7 +32,19 @@ async def model(request: Request, name: str) -> Model:
 
 def describe(pipeline: Pipeline) -> Model:
     engine = pipeline.engine
-    return Model(**engine.card.model_dump(), provider=engine.provider)
+    placement = engine.placement
+    return Model(
+        **engine.card.model_dump(),
+        provider=engine.provider,
+        buckets=[Size(width=bucket.width, height=bucket.height) for bucket in engine.buckets],
+        placement=None
+        if placement is None
+        else Placed(
+            sessions=len(placement.runners),
+            threads=placement.threads,
+            max_batch=placement.max_batch,
+        ),
+    )
 
 
 @router.get(
@@ -43,9 +55,10 @@ def describe(pipeline: Pipeline) -> Model:
     responses=described((503, "the engine has stopped; restart")),
 )
 async def healthz(request: Request) -> Response | Health:
-    if find_pipeline(request).engine.alive:
-        return Health(status="alive")
-    return problem(503, "the engine has stopped; restart the service")
+    engine = find_pipeline(request).engine
+    if engine.alive:
+        return Health(status="alive", provider=engine.provider)
+    return problem(503, f"the model no longer runs on {engine.provider}; restart the service")
 
 
 @router.get(
@@ -58,15 +71,16 @@ async def healthz(request: Request) -> Response | Health:
 async def readyz(request: Request) -> Response | Health:
     engine = find_pipeline(request).engine
     if engine.ready:
-        return Health(status="ready")
-    reason = "shutting down" if engine.closed else "warming up"
-    return problem(503, f"the service is {reason}", retry_after(1))
+        return Health(status="ready", provider=engine.provider)
+    return problem(503, f"the service is {engine.state}", retry_after(1))
 
 
 @router.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     collected: Metrics = request.app.state.metrics
-    collected.queue_depth.set(find_pipeline(request).engine.depth)
+    pipeline = find_pipeline(request)
+    collected.queue_depth.set(pipeline.inside)
+    collected.expected_wait.set(pipeline.expected_wait)
     return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
 
 

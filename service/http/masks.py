@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from service.contract import ModelCard
 from service.errors import DeadlinePassed, InvalidParameter, Unavailable
@@ -17,11 +18,21 @@ from service.http.problems import described
 from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
 from service.http.upload import OPENAPI_BODY, read_upload
 from service.images import shapes
-from service.images.encode import OVERLAY_TYPES, blend, encode_mask, encode_photo
+from service.images.encode import OVERLAY_TYPES, blend, encode_photo
+from service.images.png import palette_png
 from service.pipeline import Pipeline, Segmented, Visit
 
 T = TypeVar("T")
 Geometry = Literal["none", "rle", "polygons"]
+Timeout = Annotated[
+    float | None,
+    Header(
+        alias="X-Request-Timeout",
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds in which the answer is of use, at most the service's own limit",
+    ),
+]
 
 PROBLEMS = described(
     (400, "no picture in the request"),
@@ -66,11 +77,15 @@ class SegmentsQuery(CallQuery):
     response_class=Response,
     responses={200: {"content": {"image/png": BINARY}, "description": "pixel = class id"}},
 )
-async def mask(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
+async def mask(
+    request: Request, query: Annotated[CallQuery, Query()], timeout: Timeout = None
+) -> Response:
     """A palette PNG as large as the picture: each pixel is its class id."""
     pipeline = find_pipeline(request, query.model)
     palette = pipeline.engine.card.palette
-    data, timing = await serve(request, pipeline, lambda found: encode_mask(found.mask(), palette))
+    data, timing = await serve(
+        request, pipeline, timeout, lambda found: palette_png(found.mask(), palette)
+    )
     return Response(data, media_type="image/png", headers=timing)
 
 
@@ -90,6 +105,7 @@ async def overlay(
     request: Request,
     query: Annotated[OverlayQuery, Query()],
     accept: Annotated[str, Header()] = "*/*",
+    timeout: Timeout = None,
 ) -> Response:
     """The photo with each pixel's class colour blended over it."""
     pipeline = find_pipeline(request, query.model)
@@ -101,7 +117,7 @@ async def overlay(
         image = blend(found.photo(), found.mask(), card.palette, query.alpha, chosen)
         return encode_photo(image, media_type)
 
-    data, timing = await serve(request, pipeline, draw)
+    data, timing = await serve(request, pipeline, timeout, draw)
     return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
 
 
@@ -111,7 +127,9 @@ async def overlay(
     openapi_extra=OPENAPI_BODY,
     response_model=Segments,
 )
-async def segments(request: Request, query: Annotated[SegmentsQuery, Query()]) -> Response:
+async def segments(
+    request: Request, query: Annotated[SegmentsQuery, Query()], timeout: Timeout = None
+) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
     pipeline = find_pipeline(request, query.model)
     card = pipeline.engine.card
@@ -119,13 +137,14 @@ async def segments(request: Request, query: Annotated[SegmentsQuery, Query()]) -
     def write(found: Segmented) -> bytes:
         return describe(found, card, query.geometry).model_dump_json(exclude_none=True).encode()
 
-    data, timing = await serve(request, pipeline, write)
+    data, timing = await serve(request, pipeline, timeout, write)
     return Response(data, media_type="application/json", headers=timing)
 
 
 async def serve(
     request: Request,
     pipeline: Pipeline,
+    timeout: float | None,
     make: Callable[[Segmented], T],
 ) -> tuple[T, dict[str, str]]:
     """Walk one request through the house: admit, read, segment, make the answer.
@@ -133,24 +152,54 @@ async def serve(
     Returns:
         What `make` made, and the headers that tell how long each stage took.
     """
-    with pipeline.visit() as visit:
+    with pipeline.visit(timeout) as visit:
         try:
-            data = await read_in_time(request, pipeline.max_bytes, visit)
-            found = await pipeline.segment(data, visit)
-            made = await pipeline.work(visit, "encode", lambda: make(found))
+            data = await read_in_time(request, pipeline, visit)
+            made = await while_connected(request, pipeline.answer(data, visit, make))
         except asyncio.CancelledError as error:
             # The server gives up on running requests when its time to stop is over.
             raise Unavailable("the service is shutting down", retry_after=1) from error
         return made, {"Server-Timing": visit.stages.server_timing}
 
 
-async def read_in_time(request: Request, max_bytes: int, visit: Visit) -> bytes:
+async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
     """The upload, unless its sender takes longer than the whole request may."""
+
+    def hold(size: int) -> None:
+        pipeline.hold(visit, size)
+
     with visit.stages.time("read"):
         try:
-            return await asyncio.wait_for(read_upload(request, max_bytes), visit.time_left)
+            async with asyncio.timeout(visit.time_left):
+                return await read_upload(request, pipeline.max_bytes, hold)
         except TimeoutError as error:
             raise DeadlinePassed("the deadline passed while the upload was read") from error
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work, which is given up if the client hangs up.
+
+    Raises:
+        ClientDisconnect: it did.
+    """
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(hang_up(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        # What it still raises once it has been given up is of interest to nobody.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        task.cancel()
+        gone.cancel()
+
+
+async def hang_up(request: Request) -> None:
+    """Wait until the client has closed the connection; its upload must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def choose_classes(text: str, card: ModelCard) -> set[int]:
@@ -192,7 +241,7 @@ def choose_type(accept: str) -> str:
 def describe(found: Segmented, card: ModelCard, geometry: Geometry) -> Segments:
     """The JSON answer for a segmented picture."""
     mask, coarse = found.mask(), found.model_mask
-    height, width = mask.shape
+    height, width = found.size
 
     def segment(area: shapes.Area) -> Segment:
         rle = regions = None

@@ -60,11 +60,26 @@ class Segments(BaseModel):
     segments: list[Segment]
 
 
+class Placed(BaseModel):
+    """How the model is spread over the machine."""
+
+    sessions: int
+    """Batches that are computed at the same time."""
+    threads: int
+    """Threads of each on a CPU."""
+    max_batch: int
+    """Pictures of each at most."""
+
+
 class Model(ModelCard):
     """A loaded model."""
 
     provider: str
-    """What it runs on: "cpu" or "cuda"."""
+    """What it really runs on: "cpu", "openvino", "cuda" or "tensorrt"."""
+    buckets: list[Size]
+    """The sizes that pictures are scaled and padded to."""
+    placement: Placed | None
+    """Absent while it is being measured."""
 
 
 class Models(BaseModel):
@@ -73,3 +88,4 @@ class Models(BaseModel):
 
 class Health(BaseModel):
     status: str
+    provider: str

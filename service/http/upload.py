@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -31,8 +32,13 @@ OPENAPI_BODY: dict[str, Any] = {
 """What /docs shows, since the body is read by hand."""
 
 
-async def read_upload(request: Request, max_bytes: int) -> bytes:
+async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
     """The bytes of the uploaded picture; never more than `max_bytes` of the body are read.
+
+    Args:
+        request: its body has not been touched.
+        max_bytes: the largest body.
+        hold: told the size of each part before it is kept; may refuse by raising.
 
     Raises:
         TooLarge: the body is larger than that.
@@ -42,7 +48,7 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
         raise _too_large(max_bytes)
-    limited = Request(request.scope, _limit(request.receive, max_bytes))
+    limited = Request(request.scope, _limit(request.receive, max_bytes, hold))
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await _read_form(limited)
     body = await limited.body()
@@ -69,16 +75,18 @@ async def _read_form(request: Request) -> bytes:
         await form.close()
 
 
-def _limit(receive: Receive, max_bytes: int) -> Receive:
+def _limit(receive: Receive, max_bytes: int, hold: Callable[[int], None]) -> Receive:
     """`receive` that raises once the body is larger than allowed."""
     total = 0
 
     async def limited() -> Message:
         nonlocal total
         message = await receive()
-        total += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        total += size
         if total > max_bytes:
             raise _too_large(max_bytes)
+        hold(size)
         return message
 
     return limited

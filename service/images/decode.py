@@ -153,4 +153,4 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         flat = Image.new("RGB", layer.size, "white")
         flat.paste(layer, mask=layer.getchannel("A"))
         return flat
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.bucket import Bucket, choose_bucket
 from service.images.decode import Picture
-
-GRID = 16
-"""Inputs are GRID * k + 1 long, or a larger output stride, so that feature maps keep the
-picture's corners."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +38,16 @@ class Fitted:
         return np.asarray(resized)
 
 
-def fit(picture: Picture, long_side: int, pad_value: int, output_stride: int = GRID) -> Fitted:
-    """Scale a picture down to a long side if it is larger, and pad both sides to 16k+1.
-
-    A model of output stride 32 gets 32k+1.
-    """
-    grid = max(GRID, output_stride)
-    scale = min(1.0, long_side / max(picture.width, picture.height))
-    width = max(1, round(picture.width * scale))
-    height = max(1, round(picture.height * scale))
+def fit(picture: Picture, buckets: Sequence[Bucket], pad_value: int) -> Fitted:
+    """Scale a picture, up or down, to the bucket that it fills best, and pad the rest."""
+    bucket = choose_bucket(buckets, picture.height, picture.width)
+    height, width = bucket.fit(picture.height, picture.width)
     image = picture.image
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
-    tensor = np.full((padded(height, grid), padded(width, grid), 3), pad_value, dtype=np.uint8)
-    tensor[:height, :width] = np.asarray(image)
+    if (height, width) == bucket:
+        tensor = np.asarray(image)
+    else:
+        tensor = np.full((*bucket, 3), pad_value, dtype=np.uint8)
+        tensor[:height, :width] = np.asarray(image)
     return Fitted(tensor, (height, width), (picture.height, picture.width))
-
-
-def padded(side: int, grid: int) -> int:
-    """The smallest grid * k + 1 with k >= 1 that is at least `side`."""
-    return max(1, -(-(side - 1) // grid)) * grid + 1

@@ -16,6 +16,7 @@ import onnx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.cores import usable_cores
 from service.settings import BUILT_IN_MODEL
 from tests.e2e.conftest import SERVE, serving
 from tests.service import pictures
@@ -36,14 +37,17 @@ def read_metrics(client: httpx.Client) -> dict[tuple[str, ...], float]:
 
 
 def test_health(client: httpx.Client) -> None:
-    assert client.get("/healthz").json() == {"status": "alive"}
-    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.get("/healthz").json() == {"status": "alive", "provider": "cpu"}
+    assert client.get("/readyz").json() == {"status": "ready", "provider": "cpu"}
 
 
 def test_models_say_what_is_loaded(client: httpx.Client) -> None:
     (model,) = client.get("/v1/models").json()["models"]
     assert model == client.get(f"/v1/models/{model['name']}").json()
     assert model["provider"] == "cpu"
+    assert {"width": 513, "height": 289} in model["buckets"]
+    placement = model["placement"]
+    assert 1 <= placement["sessions"] * placement["threads"] <= usable_cores()
     assert "research" in model["licence"]
     assert len(model["labels"]) == len(model["palette"]) == 11
     assert model["quality"]["metric"] == "mean IoU"
@@ -64,6 +68,8 @@ def test_requests_and_stages_are_counted(client: httpx.Client) -> None:
     assert grown("deeplab_requests_total", "/v1/mask", "415") == 1
     assert grown("deeplab_requests_total", "unmatched", "404") == 1
     assert grown("deeplab_request_seconds_count", "/v1/mask", "200") == 3
+    assert grown("deeplab_batch_size_count", "513x385") >= 1
+    assert grown("deeplab_batch_size_sum", "513x385") == 3
     for stage in ("infer", "encode"):
         assert grown("deeplab_stage_seconds_count", stage) == 3
         assert grown("deeplab_stage_seconds_sum", stage) > 0
@@ -151,7 +157,11 @@ def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
     [
         (("--model", "missing.onnx"), "missing.onnx does not exist"),
         (("--port", "70000"), "setting port = '70000'"),
-        (("--provider", "cuda"), "--provider cpu"),
+        (("--provider", "cuda"), "has no CUDAExecutionProvider: install the `gpu` extra"),
+        (("--provider", "tensorrt"), "TensorRT's libraries"),
+        (("--buckets", "513"), "'513' is not WIDTHxHEIGHT"),
+        (("--buckets", "513x513,100x100"), "sides of 100x100 are not both a multiple of 16 plus 1"),
+        (("--max-delay", "-1"), "max_delay"),
         (("--max-bytes", "-1"), "max_bytes"),
         (("--host", "a" * 300), "cannot listen on"),
         (("--threads", "9" * 20), "threads"),

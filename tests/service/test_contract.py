@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from service.contract import ModelCard, read_card
 from service.engine.session import Session
 from service.errors import ContractError, StartError
-from service.settings import BUILT_IN_MODEL
+from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 
 Change = Callable[[onnx.ModelProto], None]
 
@@ -26,8 +28,20 @@ def test_the_built_in_model_keeps_the_contract() -> None:
     card = Session(BUILT_IN_MODEL, "cpu").card
     assert card.name == "camvid-mobilenetv2"
     assert len(card.labels) == 11
-    assert card.long_side == 513
+    assert {bucket.long_side for bucket in card.default_buckets} == {513}
+    assert len(card.default_buckets) == 5
     assert BUILT_IN_MODEL.stat().st_size <= 15_000_000
+
+
+def test_the_one_in_integers_is_the_same_model_and_nearly_as_good() -> None:
+    plain = Session(BUILT_IN_MODEL, "cpu")
+    small = Session(BUILT_IN_MODEL.with_name("camvid-mobilenetv2-int8.onnx"), "cpu")
+    for field in ("labels", "palette", "input_sizes", "training_data", "licence"):
+        assert getattr(small.card, field) == getattr(plain.card, field)
+    assert plain.card.quality.value - 0.005 < small.card.quality.value
+    with Image.open(SAMPLE_PICTURE) as sample:
+        image = np.asarray(sample.convert("RGB").resize((513, 385)))
+    assert (plain.run(image[None]) == small.run(image[None])).mean() > 0.97
 
 
 @pytest.mark.parametrize("field", list(ModelCard.model_fields))
@@ -112,13 +126,8 @@ def test_files_with_other_tensors_are_refused(tmp_path: Path, change: Change, wh
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="does not exist"):
-        Session(tmp_path / "missing.onnx")
+        Session(tmp_path / "missing.onnx", "cpu")
     path = tmp_path / "text.onnx"
     path.write_text("hello")
     with pytest.raises(ContractError, match="not a model that can be loaded"):
-        Session(path)
-
-
-def test_a_provider_that_is_not_there_is_refused() -> None:
-    with pytest.raises(StartError, match="--provider cpu"):
-        Session(BUILT_IN_MODEL, "cuda")
+        Session(path, "cpu")

@@ -9,10 +9,12 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
+from service.bucket import Bucket, choose_bucket, parse_bucket
 from service.images import shapes
 from service.images.decode import Picture
-from service.images.encode import blend, encode_mask, encode_photo
+from service.images.encode import blend, encode_photo
 from service.images.fit import fit
+from service.images.png import palette_png
 from tests.service import pictures
 
 PALETTE = ((10, 20, 30), (200, 100, 50), (0, 255, 0))
@@ -22,22 +24,28 @@ def picture(width: int, height: int) -> Picture:
     return Picture(pictures.photo(width, height), width, height)
 
 
+BUCKETS = tuple(map(parse_bucket, ("513x513", "513x385", "385x513", "513x289", "289x513")))
+
+
 @pytest.mark.parametrize(
     ("size", "scaled", "tensor"),
     [
-        ((480, 360), (360, 480), (369, 481)),
+        ((480, 360), (385, 513), (385, 513)),
         ((513, 385), (385, 513), (385, 513)),
-        ((1026, 770), (385, 513), (385, 513)),
-        ((1, 1), (1, 1), (17, 17)),
-        ((5000, 20), (2, 513), (17, 513)),
-        ((3, 9000), (513, 1), (513, 17)),
+        ((1280, 720), (289, 513), (289, 513)),
+        ((720, 1280), (513, 289), (513, 289)),
+        ((1200, 800), (342, 513), (385, 513)),
+        ((700, 700), (513, 513), (513, 513)),
+        ((1, 1), (513, 513), (513, 513)),
+        ((5000, 20), (2, 513), (289, 513)),
+        ((3, 9000), (513, 1), (513, 289)),
     ],
 )
-def test_pictures_are_scaled_down_and_padded_to_aligned_sizes(
+def test_pictures_are_fitted_to_the_bucket_that_they_fill_best(
     size: tuple[int, int], scaled: tuple[int, int], tensor: tuple[int, int]
 ) -> None:
     source = picture(*size)
-    fitted = fit(source, 513, 128)
+    fitted = fit(source, BUCKETS, 128)
     assert fitted.scaled == scaled
     assert fitted.tensor.shape == (*tensor, 3)
     height, width = scaled
@@ -47,14 +55,37 @@ def test_pictures_are_scaled_down_and_padded_to_aligned_sizes(
         assert (fitted.tensor[:height, :width] == source.pixels).all()
 
 
-def test_a_model_of_output_stride_32_gets_its_own_grid() -> None:
-    assert fit(picture(480, 360), 513, 128, output_stride=32).tensor.shape == (385, 481, 3)
-    assert fit(picture(480, 360), 513, 128, output_stride=8).tensor.shape == (369, 481, 3)
+@pytest.mark.parametrize("text", ["", "513", "513x", "x385", "513*385", "-1x5", "513x3850000"])
+def test_what_is_no_bucket_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="WIDTHxHEIGHT"):
+        parse_bucket(text)
+
+
+def test_no_bucket_wastes_more_than_another_would() -> None:
+    rng = np.random.default_rng(0)
+    for width, height in rng.integers(1, 3000, (200, 2)).tolist():
+        shares = {}
+        for bucket in BUCKETS:
+            scaled = bucket.fit(height, width)
+            assert scaled[0] <= bucket.height and scaled[1] <= bucket.width
+            assert scaled[0] == bucket.height or scaled[1] == bucket.width
+            shares[bucket] = scaled[0] * scaled[1] / bucket.pixels
+        assert shares[choose_bucket(BUCKETS, height, width)] > 0.98 * max(shares.values())
+
+
+def test_of_buckets_of_one_shape_the_largest_is_chosen() -> None:
+    buckets = tuple(map(parse_bucket, ("257x193", "513x385", "129x97")))
+    for size in ((480, 360), (64, 48), (1000, 800)):
+        assert str(choose_bucket(buckets, size[1], size[0])) == "513x385"
+
+
+def test_a_single_bucket_takes_everything() -> None:
+    assert fit(picture(1280, 720), (Bucket(65, 65),), 128).scaled == (37, 65)
 
 
 @pytest.mark.parametrize("size", [(480, 360), (1000, 700), (1, 1), (5000, 20), (37, 900)])
 def test_masks_come_back_at_the_picture_s_size_and_place(size: tuple[int, int]) -> None:
-    fitted = fit(picture(*size), 513, 128)
+    fitted = fit(picture(*size), BUCKETS, 128)
     height, width = fitted.scaled
     mask = np.full(fitted.tensor.shape[:2], 9, np.uint8)
     mask[:height, :width] = 0
@@ -64,14 +95,15 @@ def test_masks_come_back_at_the_picture_s_size_and_place(size: tuple[int, int]) 
     assert 9 not in restored
     # The marked quarter ends where it did, within the width of one of the model's pixels.
     corner = np.argwhere(restored == 1).max(0) + 1
-    cell = max(size) / 513 + 1
+    cell = max(size[0] / width, size[1] / height) + 1
     assert abs(corner[0] - size[1] / 2) <= cell
     assert abs(corner[1] - size[0] / 2) <= cell
 
 
-def test_mask_png_holds_ids_and_palette() -> None:
-    mask = np.random.default_rng(0).integers(0, 3, (50, 70)).astype(np.uint8)
-    data = encode_mask(mask, PALETTE)
+@pytest.mark.parametrize("size", [(50, 70), (1, 1), (1, 9), (9, 1), (300, 500)])
+def test_mask_png_holds_ids_and_palette(size: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).integers(0, 3, size).astype(np.uint8)
+    data = palette_png(mask, PALETTE)
     assert data[24] == 8, "bits per pixel"
     image = Image.open(io.BytesIO(data))
     assert image.mode == "P"

@@ -1,0 +1,128 @@
+"""One batch through the model, and what becomes of its pictures if that goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.bucket import Bucket
+from service.contract import ModelCard
+from service.engine.model import Runner
+from service.engine.waiting import Answer, Job
+from service.errors import EngineFailed
+
+log = logging.getLogger(__name__)
+
+OUT_OF_MEMORY = (
+    "out of memory",
+    "failed to allocate",
+    "unable to allocate",
+    "allocation failed",
+    "alloc_failed",
+    "bad_alloc",
+    "bad allocation",
+)
+"""What providers say of it; onnxruntime has no exception of its own for this."""
+
+
+class BrokenSession(Exception):
+    """The model no longer runs, whatever the picture."""
+
+
+def compute(
+    runner: Runner,
+    jobs: Sequence[Job],
+    card: ModelCard,
+    most: int,
+    observe: Callable[[Bucket, int], None],
+) -> int:
+    """Give every job its answer or its error.
+
+    A batch that does not fit into memory is halved; one that fails otherwise is computed
+    picture by picture, so that a bad one fails alone.
+
+    Args:
+        runner: the model.
+        jobs: a batch of one bucket, futures running.
+        card: what the masks are checked against.
+        most: the largest batch that is tried.
+        observe: told the bucket and the size of each batch that was computed.
+
+    Returns:
+        The largest batch that should be tried from now on.
+
+    Raises:
+        BrokenSession: the picture that warms the model fails as well; jobs may be unanswered.
+    """
+    started = time.monotonic()
+    try:
+        masks = run_checked(runner, np.stack([job.image for job in jobs]), card)
+    except Exception as error:
+        if len(jobs) == 1:
+            _refuse(runner, jobs[0], error, card)
+            return most
+        return _compute_parts(runner, jobs, error, card, most, observe)
+    seconds = time.monotonic() - started
+    observe(jobs[0].bucket, len(jobs))
+    for job, mask in zip(jobs, masks, strict=True):
+        job.future.set_result(Answer(mask, started - job.submitted, seconds, len(jobs)))
+    return most
+
+
+def _compute_parts(
+    runner: Runner,
+    jobs: Sequence[Job],
+    error: Exception,
+    card: ModelCard,
+    most: int,
+    observe: Callable[[Bucket, int], None],
+) -> int:
+    """Try a batch that failed again, in parts that fit or one by one."""
+    size = 1
+    full = isinstance(error, MemoryError) or any(
+        words in str(error).lower() for words in OUT_OF_MEMORY
+    )
+    if full:
+        size = most = len(jobs) // 2
+        log.warning("a batch of %d does not fit into memory, halving it: %s", len(jobs), error)
+    else:
+        log.warning("a batch of %d failed, trying its pictures one by one: %s", len(jobs), error)
+    while jobs:
+        part, jobs = jobs[:size], jobs[size:]
+        most = compute(runner, part, card, most, observe)
+        size = most if full else size
+    return most
+
+
+def run_checked(runner: Runner, images: NDArray[np.uint8], card: ModelCard) -> NDArray[np.uint8]:
+    """Masks of a batch.
+
+    Raises:
+        ValueError: they cannot be masks of these pictures.
+        Exception: whatever the provider raises.
+    """
+    masks = runner.run(images)
+    if masks.shape != images.shape[:3] or masks.max() >= len(card.labels):
+        raise ValueError(f"the model gave masks of {masks.shape} up to {masks.max()}")
+    return masks
+
+
+def grey(shape: Sequence[int], card: ModelCard) -> NDArray[np.uint8]:
+    """The picture that warms the model: nothing but padding."""
+    return np.full(shape, card.pad_value, dtype=np.uint8)
+
+
+def _refuse(runner: Runner, job: Job, error: Exception, card: ModelCard) -> None:
+    """Refuse one picture, and find out whether it or the session is to blame."""
+    log.error("the model failed on a picture of %s", job.bucket, exc_info=error)
+    try:
+        run_checked(runner, grey((1, *job.bucket, 3), card), card)
+    except Exception as failure:
+        raise BrokenSession(str(failure)) from failure
+    refusal = EngineFailed("the model failed on this picture")
+    refusal.__cause__ = error
+    job.future.set_exception(refusal)

@@ -1,0 +1,141 @@
+"""A model on CPU cores: how many runs at once, and on how many threads each, is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.bucket import Bucket
+from service.contract import ModelCard
+from service.cores import usable_cores
+from service.engine.batch import grey, run_checked
+from service.engine.model import Placement
+from service.engine.providers import Provider, Tuning
+from service.engine.session import Session
+
+MEASURING_SECONDS = 0.4
+"""After so long no further placement is tried."""
+TRIED_BATCH = 2
+WORTH = 1.2
+"""By this factor another placement must be faster, or a larger batch: one run is a rough
+measurement, and narrow sessions suffer least from the decoding beside them."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How the cores are shared out; 0 is to be found out by measuring."""
+
+    sessions: int = 0
+    """Runs at the same time."""
+    threads: int = 0
+    """Threads of each."""
+    max_batch: int = 0
+    """Pictures of each."""
+
+
+class CpuModel:
+    """A file on the CPU's own provider or on OpenVINO."""
+
+    def __init__(
+        self,
+        path: Path,
+        provider: Provider = "cpu",
+        shares: Shares = Shares(),
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+    ) -> None:
+        """Load the file.
+
+        Raises:
+            ContractError: the file breaks the contract.
+            StartError: it cannot be read, or the provider does not run.
+        """
+        self.provider: Provider = provider
+        self._path = path
+        self._tuning = tuning
+        self._shares = shares
+        self._candidates = list(candidates(shares, usable_cores()))
+        started = time.monotonic()
+        self._loaded = self._sessions(*self._candidates[0])
+        self._load_seconds = (time.monotonic() - started) / len(set(self._loaded))
+        self.card: ModelCard = self._loaded[0].card
+
+    def place(self, buckets: Sequence[Bucket]) -> Placement:
+        """Choose the placement with the most pictures a second and warm every bucket."""
+        started = time.monotonic()
+        smallest = min(buckets, key=lambda bucket: bucket.pixels)
+        best = self._loaded
+        self._rate(best, smallest, 1)
+        rate = self._rate(best, smallest, 1)
+        for count, threads in self._candidates[1:]:
+            loading = count * self._load_seconds
+            if time.monotonic() - started + loading > MEASURING_SECONDS:
+                continue
+            sessions = self._sessions(count, threads)
+            self._rate(sessions, smallest, 1)
+            if (tried := self._rate(sessions, smallest, 1)) > rate * WORTH:
+                best, rate = sessions, tried
+        self._loaded = best
+        batch = self._shares.max_batch or self._batch(best, smallest, rate, started)
+        self._warm(best, buckets)
+        return Placement(tuple(best), batch, best[0].threads)
+
+    def _batch(
+        self, sessions: Sequence[Session], bucket: Bucket, rate: float, started: float
+    ) -> int:
+        """A batch larger than one, if it is worth it and there is time to find out."""
+        if time.monotonic() - started > MEASURING_SECONDS:
+            return 1
+        faster = self._rate(sessions, bucket, TRIED_BATCH) > rate * WORTH
+        return TRIED_BATCH if faster else 1
+
+    def _warm(self, sessions: Sequence[Session], buckets: Sequence[Bucket]) -> None:
+        """Run every bucket on every session; those that are one share the work."""
+
+        def run(session: Session, bucket: Bucket) -> None:
+            run_checked(session, grey((1, *bucket, 3), self.card), self.card)
+
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            for done in [
+                pool.submit(run, session, bucket) for session in set(sessions) for bucket in buckets
+            ]:
+                done.result()
+
+    def _sessions(self, count: int, threads: int) -> list[Session]:
+        """So many runs at once."""
+
+        def load() -> Session:
+            return Session(self._path, self.provider, threads, self._tuning)
+
+        if threads == 1 and self.provider == "cpu":
+            # Without threads of its own a session runs on its caller's: one serves them all.
+            return [load()] * count
+        return [load() for _ in range(count)]
+
+    def _rate(self, sessions: Sequence[Session], bucket: Bucket, batch: int) -> float:
+        """Pictures per second with all sessions at work; the first time shows little."""
+        images = grey((batch, *bucket, 3), self.card)
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            started = time.monotonic()
+            list(pool.map(lambda session: run_checked(session, images, self.card), sessions))
+            seconds = time.monotonic() - started
+        return len(sessions) * batch / seconds
+
+
+def candidates(shares: Shares, cores: int) -> Iterator[tuple[int, int]]:
+    """Sessions and threads of each to try: one-thread sessions first, then ever wider ones.
+
+    Args:
+        shares: what is fixed already.
+        cores: the cores to share out.
+    """
+    if shares.sessions or shares.threads:
+        sessions = shares.sessions or max(1, cores // shares.threads)
+        yield sessions, shares.threads or max(1, cores // sessions)
+        return
+    threads = 1
+    while threads <= cores:
+        yield cores // threads, threads
+        threads *= 2

@@ -1,0 +1,50 @@
+"""What the engine asks of a model; the providers' files have the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.bucket import Bucket
+from service.contract import ModelCard
+
+
+class Runner(Protocol):
+    """Computes masks; used by one thread at a time unless it says otherwise."""
+
+    def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3] of one bucket."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a model is spread over the machine."""
+
+    runners: Sequence[Runner]
+    """One for each batch that is computed at the same time."""
+    max_batch: int
+    """Pictures that one run takes at most."""
+    threads: int = 1
+    """Threads of one run on a CPU."""
+
+
+class Model(Protocol):
+    """A loaded file that can be placed."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def provider(self) -> str:
+        """What really runs it: "cpu", "cuda", "tensorrt" or "openvino"."""
+
+    def place(self, buckets: Sequence[Bucket]) -> Placement:
+        """Make ready for these buckets: all that would make a first picture slow.
+
+        Raises:
+            Exception: whatever the provider raises if the model does not run.
+        """

@@ -1,0 +1,60 @@
+"""How fast work is done, learned while it is being done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+REMEMBERED = 64
+"""Finished pieces of work that the estimate rests on."""
+
+
+class Rate:
+    """Measures seconds per finished piece of work, over the time in which there was work.
+
+    While work overlaps, the time between one end and the next is what a piece costs, however
+    many hands are at it. May be used from any thread.
+    """
+
+    parallel = 1
+    """Pieces that can be worked on at the same time, once that is known: while there are fewer,
+    they show how long a piece takes and not how often one could be finished."""
+
+    def __init__(self, first_guess: float) -> None:
+        """`first_guess`: seconds per piece before any was measured."""
+        self._intervals: deque[float] = deque([first_guess], maxlen=REMEMBERED)
+        self._lock = threading.Lock()
+        self._since = 0.0
+        self._inside = 0
+        self._guessed = True
+
+    @property
+    def inside(self) -> int:
+        """Pieces of work that have begun and not ended."""
+        return self._inside
+
+    def begin(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._since = time.monotonic()
+            self._inside += 1
+
+    def end(self, *, done: bool) -> None:
+        """A piece has left; it teaches the rate if the time spent on it was all it needed."""
+        with self._lock:
+            at_work = min(1.0, self._inside / self.parallel)
+            self._inside -= 1
+            if not done:
+                return
+            now = time.monotonic()
+            if self._guessed:
+                self._intervals.clear()
+                self._guessed = False
+            self._intervals.append(at_work * (now - self._since))
+            self._since = now
+
+    def seconds(self, pieces: int) -> float:
+        """Seconds that so many pieces of work take."""
+        with self._lock:
+            return pieces * sum(self._intervals) / len(self._intervals)
