@@ -1,0 +1,1 @@
+"""How fast the service is, against the raw session and under load."""

@@ -1,0 +1,79 @@
+"""A server process to measure: started, watched, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SERVE = (str(Path(sys.executable).with_name("deeplab-serve")),)
+IMITATION = (sys.executable, "-m", "benchmarks.imitation")
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Of the processor clock in /proc, per second."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; its figures come from /proc, so that it must run on Linux."""
+
+    url: str
+    pid: int
+    launched: float
+    """On the clock of `time.perf_counter`."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")")[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    @property
+    def megabytes(self) -> float:
+        """Resident memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+)", status)
+        assert found
+        return int(found[1]) / 1024
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path) as answer:  # noqa: S310 - on loopback
+            return str(answer.read().decode())
+
+    @property
+    def placement(self) -> dict[str, Any]:
+        """How the model is spread over the machine."""
+        return dict(json.loads(self.get("/v1/models"))["models"][0]["placement"])
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Time spent in each stage since the start, over all requests."""
+        sums = re.findall(r'deeplab_stage_seconds_sum\{stage="(\w+)"\} (\S+)', self.get("/metrics"))
+        return {stage: float(seconds) for stage, seconds in sums}
+
+
+@contextmanager
+def running(*flags: str, command: tuple[str, ...] = SERVE) -> Iterator[Server]:
+    """Start a server on a free port, wait until it is ready, stop it at the end."""
+    launched = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*command, "--port", "0", *flags], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            if found := re.search(r"ready at (http://\S+)", line):
+                yield Server(found[1], process.pid, launched)
+                break
+        else:
+            raise RuntimeError("the server did not start")
+    finally:
+        process.terminate()
+        process.wait()
