@@ -210,7 +210,7 @@ class Pipeline:
             self._rate.end(done=done)
             if self._stretched and not self.inside:
                 self._stretched = False
-                self._pool.submit(give_back)
+                asyncio.get_running_loop().run_in_executor(None, give_back)
 
     async def _segment(self, data: bytes, visit: Visit) -> Segmented:
         max_pixels, card, buckets = (
