@@ -136,7 +136,17 @@ def convert(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProt
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    forget_origin(model.graph)
+    return model
+
+
+def forget_origin(graph: onnx.GraphProto) -> None:
+    """Remove the exporter's notes, among them the paths of source files on this machine."""
+    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        del noted.metadata_props[:]
+    for tensor in graph.initializer:
+        del tensor.metadata_props[:]
 
 
 def least_agreement(reference: Predictor, candidate: Predictor, data: DataSet) -> float:
