@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from pydantic_settings import CliApp
 
 from service.bucket import Bucket
-from service.cli import listen, serve
-from service.engine.engine import Engine
-from service.engine.load import buckets_of
+from service.cli import build_engine, listen, serve
 from service.engine.model import Placement
 from service.engine.session import Session
-from service.metrics import Metrics
 from service.settings import Settings
 
 RUN_SECONDS, PICTURE_SECONDS = 0.004, 0.0005
@@ -47,9 +44,7 @@ class Imitation:
 
 def main() -> None:
     settings = CliApp.run(Settings)
-    model, metrics = Imitation(settings), Metrics()
-    buckets = buckets_of(settings, model.card)
-    engine = Engine(model, buckets, settings.queue_limit, settings.max_delay, metrics.observe_batch)
+    engine, metrics = build_engine(settings, Imitation(settings))
     serve(settings, listen(settings.host, settings.port), engine, metrics)
 
 

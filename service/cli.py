@@ -15,6 +15,7 @@ from pydantic_settings import CliApp
 
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
+from service.engine.model import Model
 from service.errors import StartError
 from service.http.app import create_app
 from service.metrics import Metrics
@@ -30,16 +31,25 @@ def main() -> None:
         settings = CliApp.run(Settings)
         listener = listen(settings.host, settings.port)
         model = load_model(settings)
-        buckets = buckets_of(settings, model.card)
+        engine, metrics = build_engine(settings, model)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    metrics = Metrics()
-    engine = Engine(model, buckets, settings.queue_limit, settings.max_delay, metrics.observe_batch)
     serve(settings, listener, engine, metrics)
+
+
+def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
+    """An engine for a model, and the metrics that it and the application fill.
+
+    Raises:
+        StartError: the model cannot take a size of the settings.
+    """
+    buckets, metrics = buckets_of(settings, model.card), Metrics()
+    limit, delay = settings.queue_limit, settings.max_delay
+    return Engine(model, buckets, limit, delay, metrics.observe_batch), metrics
 
 
 def explain(error: ValidationError) -> str:

@@ -27,8 +27,6 @@ T = TypeVar("T")
 
 KEPT_PIXELS = 2_000_000
 """A larger photo is decoded again for its overlay rather than kept while it waits its turn."""
-FIRST_GUESS = 0.5
-"""Seconds per request before any was measured."""
 HEADROOM = 0.75
 """Share of its time that a request may be expected to take: machines are not steady."""
 
@@ -94,7 +92,7 @@ class Pipeline:
         self.max_bytes = settings.max_bytes
         self._settings = settings
         self._metrics = metrics
-        self._rate = Rate(FIRST_GUESS)
+        self._rate = Rate(lambda: engine.capacity)
         self._held_bytes = 0
         self._stretched = False
         threads = settings.image_threads
@@ -113,7 +111,6 @@ class Pipeline:
     @cached_property
     def _places(self) -> asyncio.Semaphore:
         """Pictures that may be pixels: two for each thread and each picture in a batch."""
-        self._rate.parallel = self.engine.capacity
         return asyncio.Semaphore(2 * (self._settings.image_threads + self.engine.capacity))
 
     @contextmanager

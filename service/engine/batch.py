@@ -111,16 +111,20 @@ def run_checked(runner: Runner, images: NDArray[np.uint8], card: ModelCard) -> N
     return masks
 
 
-def grey(shape: Sequence[int], card: ModelCard) -> NDArray[np.uint8]:
-    """The picture that warms the model: nothing but padding."""
-    return np.full(shape, card.pad_value, dtype=np.uint8)
+def run_grey(runner: Runner, shape: Sequence[int], card: ModelCard) -> None:
+    """Run what warms a model: pictures [N, H, W, 3] of nothing but padding.
+
+    Raises:
+        Exception: as `run_checked`.
+    """
+    run_checked(runner, np.full(shape, card.pad_value, dtype=np.uint8), card)
 
 
 def _refuse(runner: Runner, job: Job, error: Exception, card: ModelCard) -> None:
     """Refuse one picture, and find out whether it or the session is to blame."""
     log.error("the model failed on a picture of %s", job.bucket, exc_info=error)
     try:
-        run_checked(runner, grey((1, *job.bucket, 3), card), card)
+        run_grey(runner, (1, *job.bucket, 3), card)
     except Exception as failure:
         raise BrokenSession(str(failure)) from failure
     refusal = EngineFailed("the model failed on this picture")

@@ -11,7 +11,7 @@ from pathlib import Path
 from service.bucket import Bucket
 from service.contract import ModelCard
 from service.cores import usable_cores
-from service.engine.batch import grey, run_checked
+from service.engine.batch import run_grey
 from service.engine.model import Placement
 from service.engine.providers import Provider, Tuning
 from service.engine.session import Session
@@ -66,16 +66,13 @@ class CpuModel:
         """Choose the placement with the most pictures a second and warm every bucket."""
         started = time.monotonic()
         smallest = min(buckets, key=lambda bucket: bucket.pixels)
-        best = self._loaded
-        self._rate(best, smallest, 1)
-        rate = self._rate(best, smallest, 1)
+        best, rate = self._loaded, self._steady_rate(self._loaded, smallest)
         for count, threads in self._candidates[1:]:
             loading = count * self._load_seconds
             if time.monotonic() - started + loading > MEASURING_SECONDS:
                 continue
             sessions = self._sessions(count, threads)
-            self._rate(sessions, smallest, 1)
-            if (tried := self._rate(sessions, smallest, 1)) > rate * WORTH:
+            if (tried := self._steady_rate(sessions, smallest)) > rate * WORTH:
                 best, rate = sessions, tried
         self._loaded = best
         batch = self._shares.max_batch or self._batch(best, smallest, rate, started)
@@ -95,7 +92,7 @@ class CpuModel:
         """Run every bucket on every session; those that are one share the work."""
 
         def run(session: Session, bucket: Bucket) -> None:
-            run_checked(session, grey((1, *bucket, 3), self.card), self.card)
+            run_grey(session, (1, *bucket, 3), self.card)
 
         with ThreadPoolExecutor(len(sessions)) as pool:
             for done in [
@@ -114,12 +111,17 @@ class CpuModel:
             return [load()] * count
         return [load() for _ in range(count)]
 
+    def _steady_rate(self, sessions: Sequence[Session], bucket: Bucket) -> float:
+        """Pictures per second, one at a time for each session, after a run that warms them."""
+        self._rate(sessions, bucket, 1)
+        return self._rate(sessions, bucket, 1)
+
     def _rate(self, sessions: Sequence[Session], bucket: Bucket, batch: int) -> float:
-        """Pictures per second with all sessions at work; the first time shows little."""
-        images = grey((batch, *bucket, 3), self.card)
+        """Pictures per second with all sessions at work."""
+        shape = (batch, *bucket, 3)
         with ThreadPoolExecutor(len(sessions)) as pool:
             started = time.monotonic()
-            list(pool.map(lambda session: run_checked(session, images, self.card), sessions))
+            list(pool.map(lambda session: run_grey(session, shape, self.card), sessions))
             seconds = time.monotonic() - started
         return len(sessions) * batch / seconds
 

@@ -23,8 +23,6 @@ from service.errors import EngineFailed, Unavailable
 log = logging.getLogger(__name__)
 
 State = Literal["warming up", "ready", "shutting down", "broken"]
-FIRST_GUESS = 0.5
-"""Seconds per picture before any was measured."""
 
 
 class Engine:
@@ -56,7 +54,7 @@ class Engine:
         self._limit = limit
         self._observe = observe
         self._waiting = Waiting(max_delay)
-        self._rate = Rate(FIRST_GUESS)
+        self._rate = Rate(lambda: self.capacity)
         self._warm = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
@@ -188,7 +186,6 @@ class Engine:
             self.provider,
             placement.max_batch,
         )
-        self._rate.parallel = self.capacity
         others = [
             threading.Thread(target=self._work, args=(runner,), name="engine", daemon=True)
             for runner in placement.runners[1:]

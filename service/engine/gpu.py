@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.bucket import Bucket
 from service.contract import ModelCard
-from service.engine.batch import grey, run_checked
+from service.engine.batch import run_grey
 from service.engine.model import Placement, Runner
 from service.engine.providers import Provider, Tuning
 from service.engine.session import Session
@@ -52,7 +52,7 @@ class GpuModel:
                 shape = (size, *bucket, 3)
                 runner = self._load(shape)
                 for _ in range(2):  # a CUDA graph is captured by the first run, replayed after
-                    run_checked(runner, grey(shape, self.card), self.card)
+                    run_grey(runner, shape, self.card)
                 runners[shape] = runner
         return Placement((FixedShapes(runners),), self._batch_sizes[-1])
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
+FIRST_GUESS = 0.5
+"""Seconds per piece before any was measured."""
 REMEMBERED = 64
 """Finished pieces of work that the estimate rests on."""
 
@@ -17,13 +20,14 @@ class Rate:
     many hands are at it. May be used from any thread.
     """
 
-    parallel = 1
-    """Pieces that can be worked on at the same time, once that is known: while there are fewer,
-    they show how long a piece takes and not how often one could be finished."""
+    def __init__(self, parallel: Callable[[], int]) -> None:
+        """`parallel`: tells how many pieces can be worked on at the same time.
 
-    def __init__(self, first_guess: float) -> None:
-        """`first_guess`: seconds per piece before any was measured."""
-        self._intervals: deque[float] = deque([first_guess], maxlen=REMEMBERED)
+        While there are fewer, they show how long a piece takes and not how often one could be
+        finished.
+        """
+        self._parallel = parallel
+        self._intervals: deque[float] = deque([FIRST_GUESS], maxlen=REMEMBERED)
         self._lock = threading.Lock()
         self._since = 0.0
         self._inside = 0
@@ -43,7 +47,7 @@ class Rate:
     def end(self, *, done: bool) -> None:
         """A piece has left; it teaches the rate if the time spent on it was all it needed."""
         with self._lock:
-            at_work = min(1.0, self._inside / self.parallel)
+            at_work = min(1.0, self._inside / self._parallel())
             self._inside -= 1
             if not done:
                 return
