@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from export.datasets import DataConfig, load_dataset, read_pair
-from export.labels import CAMVID
-from export.metrics import ConfusionMatrix
+from export.data.datasets import DataConfig, load_dataset, read_pair
+from export.data.labels import CAMVID
+from export.evaluation.metrics import ConfusionMatrix
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")

@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from export.augment import AugmentConfig
-from export.config import TrainConfig
-from export.datasets import DataConfig
+from export.data.augment import AugmentConfig
+from export.data.datasets import DataConfig
+from export.training.config import TrainConfig
 from model import ModelConfig
 
 TINY_MODEL = ModelConfig(

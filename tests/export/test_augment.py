@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.augment import AugmentConfig, augment, normalise
-from export.labels import IGNORED
+from export.data.augment import AugmentConfig, augment, normalise
+from export.data.labels import IGNORED
 
 
 def gradient(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.check_data import check_data
-from export.datasets import DataConfig, load_dataset, read_pair
+from export.data.check import check_data
+from export.data.datasets import DataConfig, load_dataset, read_pair
+from export.data.labels import CAMVID, CITYSCAPES, IGNORED, VOC, generic_palette, read_labels
 from export.errors import UserError
-from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, generic_palette, read_labels
 from tests.conftest import draw_pair, write_folders
 from tests.export.runs import data_config
 from tests.service.pictures import grey_png

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import parser
 
-from export.finish import finish
+from export.graph.finish import finish
 from model import ModelConfig
 
 CLASSES = 5

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from export.metrics import ConfusionMatrix
-from export.optimiser import build_optimizer, learning_rate
-from export.train import class_weights, weighted_loss
+from export.evaluation.metrics import ConfusionMatrix
+from export.training.optimiser import build_optimizer, learning_rate
+from export.training.train import class_weights, weighted_loss
 from model import DeepLab
 from tests.export.runs import TINY_MODEL, tiny_config
 

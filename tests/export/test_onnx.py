@@ -17,15 +17,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from export.checkpoint import CheckpointInfo, save_checkpoint
-from export.datasets import load_dataset
+from export.data.datasets import load_dataset
+from export.data.labels import LabelSet, generic_palette
 from export.errors import UserError
-from export.evaluate import load_predictor, measure
-from export.initial_weights import load_initial_weights
-from export.labels import LabelSet, generic_palette
-from export.predict import PAD_VALUE, padded_size, segment
-from export.quantise import Pictures, to_int8
-from export.to_onnx import convert
+from export.evaluation.evaluate import load_predictor, measure
+from export.evaluation.predict import PAD_VALUE, padded_size, segment
+from export.graph.quantise import Pictures, to_int8
+from export.graph.to_onnx import convert
+from export.weights.checkpoint import CheckpointInfo, save_checkpoint
+from export.weights.initial import load_initial_weights
 from model import DeepLab, ModelConfig, build
 from service.contract import read_card
 from service.engine.session import Session
@@ -148,7 +148,7 @@ def test_half_precision_and_confidence(
 def test_nothing_is_written_when_the_file_disagrees(
     checkpoint: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import export.to_onnx as module
+    import export.graph.to_onnx as module
 
     def wrong(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
         return convert(random_network(seed=1), fp16=fp16, confidence=confidence)
@@ -246,7 +246,7 @@ def folded(data_root: Path) -> Callable[[str], Path]:
 def test_a_tflite_backbone_computes_the_same_once_unfolded(
     folded: Callable[[str], Path], camvid: Path, tmp_path: Path
 ) -> None:
-    from export.import_tflite import read_convs
+    from export.weights.tflite import read_convs
 
     source = folded("reference/deeplabv3_mnv2_pascal_quant.tflite")
     out = tmp_path / "init.safetensors"

@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from export.augment import AugmentConfig
-from export.checkpoint import load_checkpoint, load_network
-from export.config import TrainConfig, load_recipe
+from export.data.augment import AugmentConfig
 from export.errors import UserError
-from export.initial_weights import load_initial_weights
-from export.train import BEST, LAST, Run, train
+from export.training.config import TrainConfig, load_recipe
+from export.training.train import BEST, LAST, Run, train
+from export.weights.checkpoint import load_checkpoint, load_network
+from export.weights.initial import load_initial_weights
 from model import ModelConfig, build
 from tests.conftest import write_folders
 from tests.export.runs import TINY_MODEL, data_flags, tiny_config

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from export.augment import normalise
-from export.datasets import list_pictures, read_image
+from export.data.augment import normalise
+from export.data.datasets import list_pictures, read_image
 from export.errors import UserError
 from model import ModelConfig, build
 from model.backbone import Backbone

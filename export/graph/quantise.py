@@ -13,14 +13,14 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from export.datasets import DataSet, read_image, require_classes
+from export.data.datasets import DataSet, read_image, require_classes
 from export.errors import UserError
-from export.evaluate import measure
+from export.evaluation.evaluate import measure
+from export.evaluation.metrics import ConfusionMatrix
+from export.evaluation.predict import padded, segment
 from export.files import write_whole
-from export.metrics import ConfusionMatrix
-from export.onnx_model import OnnxModel
-from export.predict import padded, segment
-from export.to_onnx import quality_of, require_name, spread
+from export.graph.onnx_model import OnnxModel
+from export.graph.to_onnx import quality_of, require_name, spread
 
 CALIBRATION_PICTURES = 24
 QUANTISED = ["Conv", "Relu", "Clip", "Concat", "Resize"]

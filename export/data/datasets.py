@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from export.data.labels import CAMVID, CITYSCAPES, IGNORED, VOC, LabelSet, read_labels
 from export.errors import UserError
-from export.labels import CAMVID, CITYSCAPES, IGNORED, VOC, LabelSet, read_labels
 
 Layout = Literal["folders", "camvid", "voc", "cityscapes"]
 Split = Literal["train", "val"]

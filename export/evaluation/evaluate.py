@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from export.checkpoint import load_network
-from export.datasets import DataSet, read_pair, require_classes
-from export.metrics import ConfusionMatrix
-from export.onnx_model import OnnxModel
-from export.predict import Predictor, segment, torch_predictor
+from export.data.datasets import DataSet, read_pair, require_classes
+from export.evaluation.metrics import ConfusionMatrix
+from export.evaluation.predict import Predictor, segment, torch_predictor
+from export.graph.onnx_model import OnnxModel
+from export.weights.checkpoint import load_network
 
 
 def measure(predict: Predictor, dataset: DataSet, output_stride: int = 16) -> ConfusionMatrix:

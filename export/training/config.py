@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from export.augment import AugmentConfig
-from export.datasets import DataConfig
+from export.data.augment import AugmentConfig
+from export.data.datasets import DataConfig
 from export.errors import UserError
 from model import ModelConfig
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from export.labels import IGNORED
+from export.data.labels import IGNORED
 
 FloatImage = NDArray[np.float32]
 

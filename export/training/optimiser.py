@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from export.config import TrainConfig
+from export.training.config import TrainConfig
 from model import DeepLab
 
 BIAS_MULTIPLIER = 2.0

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.segmentation_graph import SegmentationGraph
+from export.graph.segmentation_graph import SegmentationGraph
 from model import DeepLab
 
 PAD_VALUE = 128

@@ -19,17 +19,17 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from export.checkpoint import CheckpointInfo, load_network
-from export.datasets import DataSet, read_image, require_classes
+from export.data.datasets import DataSet, read_image, require_classes
+from export.data.labels import IGNORED
 from export.errors import UserError
-from export.evaluate import measure
+from export.evaluation.evaluate import measure
+from export.evaluation.metrics import ConfusionMatrix
+from export.evaluation.predict import PAD_VALUE, Predictor, padded_size, torch_predictor
 from export.files import write_whole
-from export.finish import finish
-from export.labels import IGNORED
-from export.metrics import ConfusionMatrix
-from export.onnx_model import OnnxModel
-from export.predict import PAD_VALUE, Predictor, padded_size, torch_predictor
-from export.segmentation_graph import SegmentationGraph
+from export.graph.finish import finish
+from export.graph.onnx_model import OnnxModel
+from export.graph.segmentation_graph import SegmentationGraph
+from export.weights.checkpoint import CheckpointInfo, load_network
 from model import DeepLab
 
 TRACED_SIZE = (257, 321)
@@ -216,7 +216,7 @@ def quality_of(matrix: ConfusionMatrix, validation: DataSet) -> dict[str, Any]:
 
 def source_revision() -> str:
     """The commit of the code that exports, "-dirty" if it was changed, or "unknown"."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return "unknown"
     try:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from export.augment import augment
-from export.config import TrainConfig
-from export.datasets import DataSet, read_pair
+from export.data.augment import augment
+from export.data.datasets import DataSet, read_pair
+from export.training.config import TrainConfig
 
 
 class Samples(Dataset[tuple[Tensor, Tensor]]):

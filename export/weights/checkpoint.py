@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from export.data.labels import LabelSet
 from export.errors import UserError
 from export.files import write_whole
-from export.labels import LabelSet
 from model import DeepLab, ModelConfig
 
 OPTIMIZER_PREFIX = "optimizer."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.labels import IGNORED
+from export.data.labels import IGNORED
 
 
 @dataclass

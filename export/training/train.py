@@ -17,23 +17,23 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from export.check_data import check_data
-from export.checkpoint import (
+from export.data.check import check_data
+from export.data.datasets import DataSet, load_dataset
+from export.data.labels import IGNORED
+from export.data.sampling import build_loader
+from export.errors import UserError
+from export.evaluation.evaluate import measure
+from export.evaluation.predict import torch_predictor
+from export.training.config import TrainConfig
+from export.training.optimiser import build_optimizer, learning_rate, set_learning_rate
+from export.weights.checkpoint import (
     CheckpointInfo,
     flatten_optimizer,
     load_checkpoint,
     restore_optimizer,
     save_checkpoint,
 )
-from export.config import TrainConfig
-from export.datasets import DataSet, load_dataset
-from export.errors import UserError
-from export.evaluate import measure
-from export.initial_weights import load_initial_weights
-from export.labels import IGNORED
-from export.optimiser import build_optimizer, learning_rate, set_learning_rate
-from export.predict import torch_predictor
-from export.sampling import build_loader
+from export.weights.initial import load_initial_weights
 from model import build, count_parameters
 
 LAST, BEST = "last.safetensors", "best.safetensors"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from export.datasets import DataSet, Sample, read_pair
+from export.data.datasets import DataSet, Sample, read_pair
 from export.errors import UserError
 
 SHOWN = 10

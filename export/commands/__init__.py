@@ -1,0 +1,1 @@
+"""The commands of `deeplab`, one a file: its arguments, one call, what it prints."""

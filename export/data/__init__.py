@@ -1,0 +1,1 @@
+"""Labelled pictures: where they lie, what they mean, how they become samples."""

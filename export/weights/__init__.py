@@ -1,0 +1,1 @@
+"""Weights: checkpoints, and what others have trained."""
