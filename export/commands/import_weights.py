@@ -9,15 +9,16 @@ from typing import Annotated
 import tyro
 
 from export.commands.arguments import parse
+from export.weights.exported import import_exported
 from export.weights.tflite import import_tflite
 
 
 @dataclass(frozen=True)
 class ImportArguments:
-    """Turn a MobileNetV2 .tflite file into weights to start training from."""
+    """Turn a file of others, or an exported one, into weights to start training from."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """TensorFlow Lite file: a MobileNetV2 classifier or DeepLab of width 1.0."""
+    """MobileNetV2 classifier or DeepLab of width 1.0 (.tflite), or a file of `deeplab export`."""
     out: Annotated[Path, tyro.conf.Positional]
     """safetensors file to write."""
     images: Path
@@ -26,5 +27,6 @@ class ImportArguments:
 
 def main(name: str, arguments: list[str]) -> None:
     parsed = parse(ImportArguments, name, arguments)
-    import_tflite(parsed.file, parsed.images, parsed.out)
+    read = import_exported if parsed.file.suffix == ".onnx" else import_tflite
+    read(parsed.file, parsed.images, parsed.out)
     print(f"wrote {parsed.out}")

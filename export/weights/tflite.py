@@ -1,40 +1,20 @@
-"""Initial weights for MobileNetV2 out of a TensorFlow Lite file.
-
-Such files have BatchNorm folded into the convolutions. Loading them as they are would leave
-nothing for BatchNorm to normalise with, so its statistics are measured again on pictures and
-its scale and shift set to undo them: the network computes the same and can be trained.
-"""
+"""Initial weights for MobileNetV2 out of a TensorFlow Lite file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tflite
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
-from tqdm import tqdm
 
-from export.data.augment import normalise
-from export.data.datasets import list_pictures, read_image
 from export.errors import UserError
+from export.weights.folded import FoldedConv, set_folded, unfold
 from model import ModelConfig, build
-from model.backbone import Backbone
 from model.layers import ConvNorm
-
-CALIBRATION_PICTURES = 16
-CALIBRATION_SIDE = 513
-
-
-class FoldedConv(NamedTuple):
-    weight: Tensor
-    """float32, as PyTorch lays it out."""
-    bias: Tensor
 
 
 def import_tflite(path: Path, pictures: Path, out: Path) -> None:
@@ -58,8 +38,8 @@ def import_tflite(path: Path, pictures: Path, out: Path) -> None:
     if [tuple(conv.weight.shape) for conv in convs] != shapes:
         raise UserError(f"{path} does not hold a MobileNetV2 of width multiplier 1.0")
     for layer, conv in zip(layers, convs, strict=True):
-        _set_folded(layer, conv)
-    _unfold(backbone, layers, pictures)
+        set_folded(layer, conv)
+    unfold(backbone, layers, pictures)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file({f"backbone.{name}": t for name, t in backbone.state_dict().items()}, out)
 
@@ -113,58 +93,3 @@ def _tensor(file: tflite.Model, tensor: tflite.Tensor) -> NDArray[np.float32]:
     scale = quantisation.ScaleAsNumpy().reshape(shape)
     zero = quantisation.ZeroPointAsNumpy().reshape(shape)
     return ((stored.astype(np.float64) - zero) * scale).astype(np.float32)
-
-
-def _set_folded(layer: ConvNorm, conv: FoldedConv) -> None:
-    """Make BatchNorm add the bias and do nothing else."""
-    norm = layer.norm
-    with torch.no_grad():
-        layer.conv.weight.copy_(conv.weight)
-        norm.weight.fill_(1)
-        norm.bias.copy_(conv.bias)
-    assert norm.running_mean is not None and norm.running_var is not None
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
-
-
-def _unfold(backbone: Backbone, layers: list[ConvNorm], pictures: Path) -> None:
-    """Give BatchNorm the statistics of real pictures without changing what it computes."""
-    sums = {layer: torch.zeros(3, layer.norm.num_features, dtype=torch.float64) for layer in layers}
-
-    def observe(layer: ConvNorm, output: Tensor) -> None:
-        values = output.double()
-        count = torch.full((values.shape[1],), float(values[:, 0].numel()))
-        sums[layer] += torch.stack((count, values.sum((0, 2, 3)), values.pow(2).sum((0, 2, 3))))
-
-    hooks = [
-        layer.conv.register_forward_hook(lambda _, __, output, layer=layer: observe(layer, output))
-        for layer in layers
-    ]
-    with torch.no_grad():
-        for image in tqdm(_calibration_images(pictures), "measuring statistics", unit="picture"):
-            backbone(image)
-        for hook in hooks:
-            hook.remove()
-        for layer, (count, total, squares) in sums.items():
-            norm = layer.norm
-            mean = total / count
-            variance = (squares / count - mean**2).clamp_min(0)
-            assert norm.running_mean is not None and norm.running_var is not None
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(variance)
-            norm.bias.add_(norm.running_mean)
-            norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-
-
-def _calibration_images(folder: Path) -> list[Tensor]:
-    """Up to 16 pictures spread over a folder, float32 [1, 3, H, W] in -1..1."""
-    paths = list_pictures(folder)
-    if not paths:
-        raise UserError(f"{folder} holds no pictures to measure BatchNorm statistics with")
-    images = []
-    for path in paths[:: -(-len(paths) // CALIBRATION_PICTURES)]:
-        image = Image.fromarray(read_image(path))
-        image.thumbnail((CALIBRATION_SIDE, CALIBRATION_SIDE))
-        pixels = normalise(np.asarray(image))
-        images.append(torch.from_numpy(pixels).permute(2, 0, 1)[None])
-    return images

@@ -1,0 +1,73 @@
+"""Weights taken back out of an ONNX file that `deeplab export` wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from safetensors.torch import save_file
+from torch import Tensor
+
+from export.errors import UserError
+from export.weights.folded import FoldedConv, set_folded, unfold
+from model import DeepLab, ModelConfig
+from model.layers import ConvNorm
+
+PREFIX = "network."
+
+
+def import_exported(path: Path, pictures: Path, out: Path) -> None:
+    """Write the whole network of an exported file as initial weights.
+
+    Args:
+        path: ONNX file in single precision.
+        pictures: folder of pictures like those it will be trained on, to measure BatchNorm
+            statistics with; up to 16 of them are used.
+        out: safetensors file to write.
+
+    Raises:
+        UserError: a file cannot be read, or is no such file.
+    """
+    config, tensors = _read(path)
+    network = DeepLab(config).eval()
+    layers = {
+        name: module for name, module in network.named_modules() if isinstance(module, ConvNorm)
+    }
+    try:
+        for name, layer in layers.items():
+            weight = tensors[f"{name}.conv.weight"]
+            set_folded(layer, FoldedConv(weight, tensors[f"{name}.conv.weight_bias"]))
+        with torch.no_grad():
+            network.classifier.weight.copy_(tensors["classifier.weight"])
+            assert network.classifier.bias is not None
+            network.classifier.bias.copy_(tensors["classifier.bias"])
+    except (KeyError, RuntimeError) as error:
+        raise UserError(
+            f"{path} does not hold its network in single precision ({error}); 8-bit and --fp16 "
+            "files cannot be taken back"
+        ) from error
+    unfold(network, list(layers.values()), pictures)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(network.state_dict(), out)
+
+
+def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    try:
+        model = onnx.load(path)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        config = ModelConfig.from_dict(json.loads(properties["deeplab.model"]))
+    except OSError as error:
+        raise UserError(f"cannot read the ONNX file {path}: {error.strerror}") from error
+    except Exception as error:  # the parser's errors on broken files are not a closed list
+        raise UserError(
+            f"{path} is not a file of `deeplab export` ({type(error).__name__}: {error})"
+        ) from error
+    tensors = {
+        tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in model.graph.initializer
+        if tensor.name.startswith(PREFIX)
+    }
+    return config, tensors
