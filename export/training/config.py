@@ -52,6 +52,10 @@ class TrainConfig:
     """Use the running statistics as they are (the second stage at output stride 8)."""
     class_weighting: float = 0.0
     """Weight of a class in the loss: share of its pixels ^ -this; 0 is the paper's plain loss."""
+    lovasz: float = 0.0
+    """Weight of the Lovász loss beside cross entropy; it counts classes rather than pixels."""
+    ema_decay: float = 0.0
+    """Validate and keep a running average of the weights with this decay; 0 keeps the weights."""
     amp: bool = False
     """Mixed precision: float16 on a GPU, bfloat16 on a CPU that has it."""
     eval_every: int = 1000
@@ -67,6 +71,10 @@ class TrainConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.learning_rate <= 0:
             raise UserError(f"learning_rate is {self.learning_rate}; it must be positive")
+        if self.lovasz < 0:
+            raise UserError(f"lovasz is {self.lovasz}; it must be at least 0")
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema_decay is {self.ema_decay}; it must be at least 0 and below 1")
         if not 0 <= self.class_weighting <= 1:
             raise UserError(f"class_weighting is {self.class_weighting}; it must be 0 to 1")
 

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from export.data.check import check_data
 from export.data.datasets import DataSet, load_dataset
-from export.data.labels import IGNORED
 from export.data.sampling import build_loader
 from export.errors import UserError
 from export.evaluation.evaluate import measure
 from export.evaluation.predict import torch_predictor
 from export.training.config import TrainConfig
+from export.training.loss import segmentation_loss
 from export.training.optimiser import build_optimizer, learning_rate, set_learning_rate
 from export.weights.checkpoint import (
     CheckpointInfo,
@@ -34,7 +34,7 @@ from export.weights.checkpoint import (
     save_checkpoint,
 )
 from export.weights.initial import load_initial_weights
-from model import build, count_parameters
+from model import DeepLab, build, count_parameters
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 
@@ -107,18 +107,6 @@ def class_weights(counts: NDArray[np.int64], exponent: float) -> Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def weighted_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Mean cross entropy over the pixels that count; 0 where none does.
-
-    Args:
-        logits: float32 [N, classes, H, W].
-        target: int64 [N, H, W], IGNORED where a pixel does not count.
-        weights: float32 [classes].
-    """
-    total = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="sum")
-    return total / weights[target[target != IGNORED]].sum().clamp_min(1)
-
-
 class Run:
     """The state of one training run."""
 
@@ -138,6 +126,7 @@ class Run:
                     module.momentum = 1 - config.bn_decay
         self.class_weights = weights.to(self.device)
         self.optimizer = build_optimizer(self.network, config)
+        self.average = average_of(self.network, config.ema_decay)
         half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
         self.autocast = torch.autocast(self.device.type, half, enabled=config.amp)
         self.scaler = torch.amp.GradScaler(enabled=config.amp and half == torch.float16)
@@ -167,6 +156,8 @@ class Run:
                 )
         self.network.load_state_dict(checkpoint.weights)
         restore_optimizer(self.optimizer, checkpoint.optimizer)
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.average)
         self.info = checkpoint.info
 
     def loop(self) -> None:
@@ -201,7 +192,7 @@ class Run:
         target = target.to(self.device, non_blocking=True)
         with self.autocast:
             logits = self.network(image)
-        loss = weighted_loss(logits.float(), target, self.class_weights)
+        loss = segmentation_loss(logits.float(), target, self.class_weights, self.config)
         if not loss.isfinite():
             raise UserError(
                 f"the loss is {loss.item()} at step {self.info.step}; lower --learning-rate and "
@@ -211,6 +202,8 @@ class Run:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         return float(loss.detach())
 
     def set_training_mode(self) -> None:
@@ -222,21 +215,32 @@ class Run:
 
     def validate(self, log: SummaryWriter) -> None:
         """Measure on the validation split, then write the last and perhaps the best checkpoint."""
-        self.network.eval()
-        predict = torch_predictor(self.network)
+        network = self.network if self.average is None else self.average.module
+        assert isinstance(network, DeepLab)
+        network.eval()
+        predict = torch_predictor(network)
         matrix = measure(predict, self.validation, self.config.model.output_stride)
         quality, step = matrix.mean_iou, self.info.step
         log.add_scalar("val/mean_iou", quality, step)
         tqdm.write(f"step {step}: validation mIoU {quality:.4f}")
         if quality > self.info.best_mean_iou or self.info.best_step == 0:
             self.info = dataclasses.replace(self.info, best_step=step, best_mean_iou=quality)
-            save_checkpoint(self.config.out / BEST, self.network, self.info)
+            save_checkpoint(self.config.out / BEST, network, self.info)
         self.save_last()
 
     def save_last(self) -> None:
         """Write the checkpoint that a run goes on from."""
         state = flatten_optimizer(self.optimizer)
-        save_checkpoint(self.config.out / LAST, self.network, self.info, state)
+        average = None if self.average is None else self.average.state_dict()
+        save_checkpoint(self.config.out / LAST, self.network, self.info, state, average)
+
+
+def average_of(network: DeepLab, decay: float) -> AveragedModel | None:
+    """A running average of a network's weights and statistics; None where there is to be none."""
+    if not decay:
+        return None
+    rule = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
 
 
 @contextmanager

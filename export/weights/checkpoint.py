@@ -18,6 +18,7 @@ from export.files import write_whole
 from model import DeepLab, ModelConfig
 
 OPTIMIZER_PREFIX = "optimizer."
+AVERAGE_PREFIX = "average."
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Checkpoint:
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     """Empty unless the file was written to resume from."""
+    average: dict[str, Tensor]
+    """Running average of the weights; empty unless the run keeps one and goes on from the file."""
 
 
 def save_checkpoint(
@@ -53,11 +56,13 @@ def save_checkpoint(
     network: DeepLab,
     info: CheckpointInfo,
     optimizer: dict[str, Tensor] | None = None,
+    average: dict[str, Tensor] | None = None,
 ) -> None:
     """Write a checkpoint so that a kill at any moment leaves the old or the new one whole."""
     tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-    for name, tensor in (optimizer or {}).items():
-        tensors[OPTIMIZER_PREFIX + name] = tensor.detach().cpu()
+    for prefix, extra in ((OPTIMIZER_PREFIX, optimizer), (AVERAGE_PREFIX, average)):
+        for name, tensor in (extra or {}).items():
+            tensors[prefix + name] = tensor.detach().cpu()
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     description = asdict(info)
     write_whole(path, save(tensors, metadata={"deeplab": json.dumps(description)}))
@@ -69,17 +74,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         UserError: the file is missing, damaged, or something else.
     """
-    weights: dict[str, Tensor] = {}
-    optimizer: dict[str, Tensor] = {}
+    parts: dict[str, dict[str, Tensor]] = {"": {}, OPTIMIZER_PREFIX: {}, AVERAGE_PREFIX: {}}
     try:
         with safe_open(path, framework="pt") as file:
             description = json.loads((file.metadata() or {})["deeplab"])
             for name in file.keys():  # noqa: SIM118 - not a dict
-                if name.startswith(OPTIMIZER_PREFIX):
-                    optimizer[name.removeprefix(OPTIMIZER_PREFIX)] = file.get_tensor(name)
-                else:
-                    weights[name] = file.get_tensor(name)
-        return Checkpoint(_info(description), weights, optimizer)
+                prefix = max(prefix for prefix in parts if name.startswith(prefix))
+                parts[prefix][name.removeprefix(prefix)] = file.get_tensor(name)
+        return Checkpoint(
+            _info(description), parts[""], parts[OPTIMIZER_PREFIX], parts[AVERAGE_PREFIX]
+        )
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist") from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:

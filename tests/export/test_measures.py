@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from export.evaluation.metrics import ConfusionMatrix
+from export.training.loss import cross_entropy, drawn_pixels, lovasz_softmax
 from export.training.optimiser import build_optimizer, learning_rate
-from export.training.train import class_weights, weighted_loss
+from export.training.train import class_weights
 from model import DeepLab
 from tests.export.runs import TINY_MODEL, tiny_config
 
@@ -40,9 +41,9 @@ def test_loss_is_the_weighted_mean_over_labelled_pixels() -> None:
     target = torch.randint(0, 3, (2, 4, 5))
     target[0, :2] = 255
     expected = torch.nn.functional.cross_entropy(logits, target, weights, ignore_index=255)
-    torch.testing.assert_close(weighted_loss(logits, target, weights), expected)
+    torch.testing.assert_close(cross_entropy(logits, target, weights), expected)
     nothing = torch.full_like(target, 255)
-    assert weighted_loss(logits, nothing, weights) == 0
+    assert cross_entropy(logits, nothing, weights) == 0
 
 
 def test_poly_schedule(tmp_path: Path) -> None:
@@ -74,3 +75,25 @@ def test_decay_falls_on_plain_convolutions_only(tmp_path: Path) -> None:
     assert groups["backbone.root.conv.weight"]["multiplier"] == 1
     assert groups["aspp.project.conv.weight"]["multiplier"] == 10
     assert groups["classifier.bias"]["multiplier"] == 20
+
+
+def test_the_lovasz_loss_of_hard_answers_is_one_minus_mean_iou() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 500).astype(np.uint8)
+    answers = np.where(rng.random(500) < 0.6, truth, rng.integers(0, 4, 500)).astype(np.uint8)
+    matrix = ConfusionMatrix.empty(4)
+    matrix.add(truth, answers)
+    logits = 100.0 * torch.nn.functional.one_hot(torch.from_numpy(answers).long(), 4)
+    loss = lovasz_softmax(logits, torch.from_numpy(truth).long())
+    assert loss == pytest.approx(1 - matrix.mean_iou, abs=1e-5)
+    assert lovasz_softmax(logits[:0], torch.zeros(0).long()) == 0
+
+
+def test_drawn_pixels_belong_together_and_count() -> None:
+    target = torch.randint(0, 3, (2, 9, 7))
+    target[0, :4] = 255
+    logits = torch.nn.functional.one_hot(target.clamp(max=3), 4).permute(0, 3, 1, 2).float()
+    for count in (5, 20, 10_000):
+        drawn, classes = drawn_pixels(logits, target, count)
+        assert len(classes) == min(count, int((target != 255).sum()))
+        assert torch.equal(drawn.argmax(1), classes)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def endless_run(shapes: Path, out: Path, *, eval_every: int, workers: int) -> li
     ]
 
 
+def stopping_at(last: int, step: Callable[..., float]) -> Callable[..., float]:
+    """`Run.step` that breaks off before the step after `last`."""
+
+    def stopping(run: Run, *arguments: object) -> float:
+        if run.info.step == last:
+            raise KeyboardInterrupt
+        return step(run, *arguments)
+
+    return stopping
+
+
 def test_it_learns(shapes: Path, tmp_path: Path) -> None:
     config = tiny_config(
         shapes,
@@ -69,14 +81,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(
     train(whole)
 
     broken = dataclasses.replace(whole, out=tmp_path / "broken")
-    step = Run.step
-
-    def failing(run: Run, *arguments: object) -> float:
-        if run.info.step == 3:
-            raise KeyboardInterrupt
-        return step(run, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Run, "step", failing)
+    monkeypatch.setattr(Run, "step", stopping_at(3, Run.step))
     with pytest.raises(KeyboardInterrupt):
         train(broken)
     monkeypatch.undo()
@@ -295,3 +300,31 @@ def test_the_built_in_recipe_is_valid() -> None:
     (package,) = export.__path__
     for path in (Path(package) / "recipes").glob("*.toml"):
         assert load_recipe(path).model.backbone == "mobilenet_v2"
+
+
+def test_the_average_is_what_is_validated_and_kept(shapes: Path, tmp_path: Path) -> None:
+    model = dataclasses.replace(TINY_MODEL, dropout=0.0)
+    config = tiny_config(shapes, tmp_path / "run", model=model, ema_decay=0.5, lovasz=0.5)
+    train(config)
+    last = load_checkpoint(config.out / LAST)
+    assert set(last.average) == {"n_averaged"} | {f"module.{name}" for name in last.weights}
+    assert int(last.average["n_averaged"]) == config.steps
+    name = "classifier.weight"
+    assert not torch.equal(last.average[f"module.{name}"], last.weights[name])
+    if last.info.best_step == last.info.step:
+        kept = load_checkpoint(config.out / BEST)
+        assert torch.equal(kept.weights[name], last.average[f"module.{name}"])
+
+
+def test_an_average_goes_on_after_a_resume(shapes: Path, tmp_path: Path) -> None:
+    model = dataclasses.replace(TINY_MODEL, dropout=0.0)
+    whole = tiny_config(shapes, tmp_path / "whole", model=model, ema_decay=0.5)
+    train(whole)
+    broken = dataclasses.replace(whole, out=tmp_path / "broken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "step", stopping_at(2, Run.step))
+        with pytest.raises(KeyboardInterrupt):
+            train(broken)
+    train(broken, resume=True)
+    expected, actual = (load_checkpoint(run.out / LAST).average for run in (whole, broken))
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
