@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from model.layers import HEAD_NORM, ConvNorm, SeparableConv, head_conv
 
-CHANNELS = 256
-
 
 class ImagePooling(ConvNorm):
     """The mean of the whole feature map, projected and spread over the map again.
@@ -43,13 +41,14 @@ class ImagePooling(ConvNorm):
 class ASPP(nn.Module):
     """Parallel 1x1, atrous 3x3 and image pooling branches, concatenated and projected.
 
-    Maps [N, in, h, w] to [N, 256, h, w]. The branches are concatenated in the released
+    Maps [N, in, h, w] to [N, out, h, w]. The branches are concatenated in the released
     order: image pooling, 1x1, then the rates.
     """
 
     def __init__(
         self,
         in_channels: int,
+        out_channels: int,
         output_stride: int,
         *,
         rates: Sequence[int],
@@ -59,13 +58,13 @@ class ASPP(nn.Module):
     ) -> None:
         super().__init__()
         self.rates = tuple(rates)
-        self.image_pooling = ImagePooling(in_channels, CHANNELS) if image_pooling else None
-        self.pointwise = ConvNorm(in_channels, CHANNELS, 1, HEAD_NORM)
+        self.image_pooling = ImagePooling(in_channels, out_channels) if image_pooling else None
+        self.pointwise = ConvNorm(in_channels, out_channels, 1, HEAD_NORM)
         self.atrous = nn.ModuleList(
-            head_conv(in_channels, CHANNELS, 3, separable=separable) for _ in rates
+            head_conv(in_channels, out_channels, 3, separable=separable) for _ in rates
         )
         branches = 1 + len(self.rates) + image_pooling
-        self.project = ConvNorm(branches * CHANNELS, CHANNELS, 1, HEAD_NORM)
+        self.project = ConvNorm(branches * out_channels, out_channels, 1, HEAD_NORM)
         self.dropout = nn.Dropout(dropout)
         self.set_output_stride(output_stride)
 

@@ -27,13 +27,15 @@ class ModelConfig:
     output_stride: OutputStride = 16
     """Input size over encoder output size; changeable later by `DeepLab.set_output_stride`."""
     width_multiplier: float = 1.0
-    """Channels of MobileNetV2 relative to the original; 1.0 for every other backbone."""
+    """Channels of the backbone relative to the original."""
     multi_grid: tuple[int, int, int] | None = None
     """Unit rates of the last block; None is (1, 2, 4) for ResNet and (1, 1, 1) for the others."""
     atrous_rates: tuple[int, ...] = (6, 12, 18)
     """Rates of the ASPP 3x3 branches at output stride 16; empty keeps the 1x1 branch alone."""
     image_pooling: bool = True
     """Whether ASPP has the image-level feature branch."""
+    aspp_channels: int = 256
+    """Channels of each ASPP branch and of their projection; 256 in the paper."""
     separable_aspp: bool = True
     """Depthwise separable instead of standard 3x3 convolutions in ASPP."""
     dropout: float = 0.1
@@ -61,8 +63,6 @@ class ModelConfig:
             raise ValueError(f"num_classes is {self.num_classes}; it must be 2 to 255")
         if self.width_multiplier <= 0:
             raise ValueError(f"width_multiplier is {self.width_multiplier}; it must be positive")
-        if self.width_multiplier != 1.0 and self.backbone != "mobilenet_v2":
-            raise ValueError(f"{self.backbone} has no width multiplier; only mobilenet_v2 has")
         if self.multi_grid is not None and self.backbone == "mobilenet_v2":
             raise ValueError("mobilenet_v2 has no multi-grid; leave it unset")
         if self.multi_grid is not None and (len(self.multi_grid) != 3 or min(self.multi_grid) < 1):
@@ -72,6 +72,8 @@ class ModelConfig:
                 f"atrous_rates are {self.atrous_rates}; they must be even and positive, "
                 "so that output stride 32 can halve them"
             )
+        if self.aspp_channels < 1:
+            raise ValueError(f"aspp_channels is {self.aspp_channels}; it must be >= 1")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
         if self.decoder_low_level not in (("conv2",), ("conv3", "conv2")):

@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import Tensor, nn
 
-from model.aspp import ASPP, CHANNELS
+from model.aspp import ASPP
 from model.backbone import Backbone
 from model.config import ModelConfig, OutputStride
 from model.decoder import Decoder
@@ -30,6 +30,7 @@ class DeepLab(nn.Module):
         self.backbone = build_backbone(config)
         self.aspp = ASPP(
             self.backbone.out_channels,
+            config.aspp_channels,
             config.output_stride,
             rates=config.atrous_rates,
             image_pooling=config.image_pooling,
@@ -37,7 +38,7 @@ class DeepLab(nn.Module):
             dropout=config.dropout,
         )
         self.decoder = build_decoder(config, self.backbone) if config.decoder else None
-        channels = self.decoder.out_channels if self.decoder is not None else CHANNELS
+        channels = self.decoder.out_channels if self.decoder is not None else config.aspp_channels
         self.classifier = nn.Conv2d(channels, config.num_classes, 1)
 
     def set_output_stride(self, output_stride: OutputStride) -> None:
@@ -73,12 +74,12 @@ def build_backbone(config: ModelConfig) -> Backbone:
     if config.backbone == "mobilenet_v2":
         return mobilenet_v2(config.output_stride, config.width_multiplier)
     family = resnet if config.backbone.startswith("resnet") else xception
-    return family(config.backbone, config.output_stride, config.multi_grid)
+    return family(config.backbone, config.output_stride, config.multi_grid, config.width_multiplier)
 
 
 def build_decoder(config: ModelConfig, backbone: Backbone) -> Decoder:
     return Decoder(
-        CHANNELS,
+        config.aspp_channels,
         backbone.low_level_channels,
         config.decoder_low_level,
         projection=config.decoder_projection,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from model.backbone import Backbone, Unit
-from model.layers import BatchNorm, ConvNorm, relu6
+from model.layers import BatchNorm, ConvNorm, relu6, scale_channels
 
 NORM = BatchNorm(eps=1e-3, decay=0.997)
 ENDPOINTS = {"conv2": 2, "conv3": 5}
@@ -30,12 +30,6 @@ ROWS = (
     Row(6, 160, 3, 2),
     Row(6, 320, 1, 1),
 )
-
-
-def scale_channels(channels: int, multiplier: float) -> int:
-    """Channels times multiplier, rounded to a multiple of 8 and never more than 10 % down."""
-    scaled = max(8, int(channels * multiplier + 4) // 8 * 8)
-    return scaled + 8 if scaled < 0.9 * channels * multiplier else scaled
 
 
 class InvertedResidual(Unit):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.backbone import Backbone, Unit
-from model.layers import BatchNorm, ConvNorm
+from model.layers import BatchNorm, ConvNorm, scale_channels
 
 NORM = BatchNorm(eps=1e-5, decay=0.95)
 MULTI_GRID = (1, 2, 4)
@@ -64,23 +64,28 @@ class Bottleneck(Unit):
 
 
 def resnet(
-    name: str, output_stride: int, multi_grid: tuple[int, int, int] | None = None
+    name: str,
+    output_stride: int,
+    multi_grid: tuple[int, int, int] | None = None,
+    width_multiplier: float = 1.0,
 ) -> Backbone:
     """Build ResNet-50 or -101 with multi-grid in the last block, (1, 2, 4) unless given."""
     variant = VARIANTS[name]
     units: list[Unit] = []
-    channels = 128
+    stem = scale_channels(64, width_multiplier)
+    channels = 2 * stem
     for row in variant:
         last_block = row is variant[-1]
+        bottleneck = scale_channels(row.bottleneck, width_multiplier)
         for index in range(row.units):
             stride = row.stride if index == row.units - 1 else 1
             unit_rate = (multi_grid or MULTI_GRID)[index] if last_block else 1
-            units.append(Bottleneck(channels, row.bottleneck, stride, unit_rate))
+            units.append(Bottleneck(channels, bottleneck, stride, unit_rate))
             channels = units[-1].out_channels
     root = nn.Sequential(
-        ConvNorm(3, 64, 3, NORM, stride=2),
-        ConvNorm(64, 64, 3, NORM),
-        ConvNorm(64, 128, 3, NORM),
+        ConvNorm(3, stem, 3, NORM, stride=2),
+        ConvNorm(stem, stem, 3, NORM),
+        ConvNorm(stem, 2 * stem, 3, NORM),
         nn.MaxPool2d(3, stride=2, padding=1),
     )
     return Backbone(root, 4, units, ENDPOINTS, output_stride)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.backbone import Backbone, Unit
-from model.layers import BatchNorm, ConvNorm, SeparableConv, relu
+from model.layers import BatchNorm, ConvNorm, SeparableConv, relu, scale_channels
 
 NORM = BatchNorm(eps=1e-3, decay=0.9997)
 
@@ -97,7 +97,10 @@ class XceptionUnit(Unit):
 
 
 def xception(
-    name: str, output_stride: int, multi_grid: tuple[int, int, int] | None = None
+    name: str,
+    output_stride: int,
+    multi_grid: tuple[int, int, int] | None = None,
+    width_multiplier: float = 1.0,
 ) -> Backbone:
     """Build Xception-41, -65 or -71.
 
@@ -106,12 +109,14 @@ def xception(
     """
     variant = VARIANTS[name]
     units: list[Unit] = []
-    channels = 64
+    stem, channels = scale_channels(32, width_multiplier), scale_channels(64, width_multiplier)
+    root = nn.Sequential(ConvNorm(3, stem, 3, NORM, stride=2), ConvNorm(stem, channels, 3, NORM))
     for row in variant.rows:
+        first, second, third = (scale_channels(width, width_multiplier) for width in row.channels)
+        scaled = row._replace(channels=(first, second, third))
         for _ in range(row.repeats):
             last = row is variant.rows[-1]
             rates = multi_grid if multi_grid and last else (1, 1, 1)
-            units.append(XceptionUnit(channels, row, rates))
-            channels = row.channels[-1]
-    root = nn.Sequential(ConvNorm(3, 32, 3, NORM, stride=2), ConvNorm(32, 64, 3, NORM))
+            units.append(XceptionUnit(channels, scaled, rates))
+            channels = third
     return Backbone(root, 2, units, variant.endpoints, output_stride)

@@ -1,6 +1,6 @@
 import pytest
 
-from model.mobilenet import scale_channels
+from model.layers import scale_channels
 from tests.model.backbones import BackboneTests, meta_network
 
 
