@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": Command("evaluate", "Measure the quality of a checkpoint or an ONNX file"),
     "export": Command("export", "Write a checkpoint as an ONNX file and check it"),
     "quantise": Command("quantise", "Write an ONNX file in 8-bit integers, for CPUs"),
+    "ablate": Command("ablate", "Compare the paper's decoder designs over several seeds"),
     "import": Command("import_weights", "Turn others' weights into this project's"),
 }
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
+
+from export.training.config import TrainConfig, load_recipe
 
 T = TypeVar("T")
 
@@ -22,3 +26,11 @@ def parse(arguments_type: type[T], name: str, arguments: list[str], default: T |
     )
     assert isinstance(parsed, arguments_type)
     return parsed
+
+
+def recipe_of(arguments: list[str]) -> tuple[Path | None, TrainConfig]:
+    """The file that --recipe names, if any, and the settings that other flags then override."""
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    peek.add_argument("--recipe", type=Path)
+    recipe = peek.parse_known_args(arguments)[0].recipe
+    return recipe, load_recipe(recipe) if recipe else TrainConfig()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from export.commands.arguments import parse
-from export.training.config import TrainConfig, load_recipe
+from export.commands.arguments import parse, recipe_of
+from export.training.config import TrainConfig
 from export.training.train import train
 
 
@@ -23,10 +22,8 @@ class TrainArguments:
 
 
 def main(name: str, arguments: list[str]) -> None:
-    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    peek.add_argument("--recipe", type=Path)
-    recipe = peek.parse_known_args(arguments)[0].recipe
-    default = TrainArguments(load_recipe(recipe) if recipe else TrainConfig(), recipe)
+    recipe, config = recipe_of(arguments)
+    default = TrainArguments(config, recipe)
     parsed = parse(TrainArguments, name, arguments, default)
     best = train(parsed.config, resume=parsed.resume)
     print(f"best checkpoint: {best}")

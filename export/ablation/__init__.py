@@ -1,0 +1,1 @@
+"""The decoder ablations of section 4.1, over several seeds."""
