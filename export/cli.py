@@ -50,3 +50,7 @@ def main() -> None:
         sys.exit(f"deeplab {name}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
