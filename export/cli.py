@@ -20,6 +20,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("train", "Train a network on labelled pictures"),
     "evaluate": Command("evaluate", "Measure the quality of a checkpoint or an ONNX file"),
+    "trimap": Command("trimap", "Compare models near the edges of objects"),
+    "table": Command("table", "Measure the rows of a published table beside its figures"),
     "export": Command("export", "Write a checkpoint as an ONNX file and check it"),
     "quantise": Command("quantise", "Write an ONNX file in 8-bit integers, for CPUs"),
     "ablate": Command("ablate", "Compare the paper's decoder designs over several seeds"),

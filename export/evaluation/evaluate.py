@@ -1,17 +1,47 @@
-"""Quality on whole labelled pictures: mean IoU, IoU per class, pixel accuracy."""
+"""Quality on whole labelled pictures, in a setting of choice."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
 from export.data.datasets import DataSet, read_pair, require_classes
+from export.errors import UserError
 from export.evaluation.metrics import ConfusionMatrix
+from export.evaluation.multi_scale import averaging_predictor
 from export.evaluation.predict import Predictor, segment, torch_predictor
+from export.evaluation.setting import Setting
+from export.evaluation.trimap import Trimap
 from export.graph.onnx_model import OnnxModel
 from export.weights.checkpoint import load_network
+from model import ModelConfig
+
+
+class Loaded(NamedTuple):
+    """A model that is ready to be measured."""
+
+    predict: Predictor
+    output_stride: int
+    """The one it is evaluated at."""
+    model: ModelConfig | None
+    """Its network at that output stride; None for an ONNX file that does not tell."""
+
+
+@dataclass
+class Evaluation:
+    """What was found on the pictures of a data set."""
+
+    matrix: ConfusionMatrix
+    seconds: list[float] = field(default_factory=list)
+    """Of each picture: padding, all passes, and the way to a device and back."""
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """How many pictures were padded to which height and width."""
 
 
 def measure(predict: Predictor, dataset: DataSet, output_stride: int = 16) -> ConfusionMatrix:
@@ -20,38 +50,72 @@ def measure(predict: Predictor, dataset: DataSet, output_stride: int = 16) -> Co
     Raises:
         UserError: a picture or mask cannot be used.
     """
-    matrix = ConfusionMatrix.empty(len(dataset.labels.names))
-    for sample in tqdm(dataset.samples, "evaluating", unit="picture", leave=False):
-        image, truth = read_pair(sample, dataset.labels)
-        matrix.add(truth, segment(predict, image, output_stride))
-    return matrix
+    return evaluate(predict, dataset, output_stride, Setting()).matrix
 
 
-def load_predictor(path: Path, dataset: DataSet) -> tuple[Predictor, int]:
-    """A predictor for a checkpoint or an ONNX file, and its output stride.
+def evaluate(
+    predict: Predictor,
+    dataset: DataSet,
+    output_stride: int,
+    setting: Setting,
+    trimap: Trimap | None = None,
+) -> Evaluation:
+    """Compare predictions with the annotations of every picture.
+
+    Args:
+        predict: does what the setting says about scales and flip.
+        dataset: the pictures.
+        output_stride: what padding follows where the setting gives no size.
+        setting: says what pictures are padded to.
+        trimap: counts the pixels near edges, if given.
 
     Raises:
-        UserError: the file cannot be used, or its classes are not the data set's.
+        UserError: a picture or mask cannot be used.
     """
-    predictor: Predictor
+    result = Evaluation(ConfusionMatrix.empty(len(dataset.labels.names)))
+    for sample in tqdm(dataset.samples, "evaluating", unit="picture", leave=False):
+        image, truth = read_pair(sample, dataset.labels)
+        size = setting.input_size(image.shape[0], image.shape[1], output_stride)
+        start = time.perf_counter()
+        predicted = segment(predict, image, output_stride, size)
+        result.seconds.append(time.perf_counter() - start)
+        result.sizes[size] += 1
+        result.matrix.add(truth, predicted)
+        if trimap is not None:
+            trimap.add(truth, predicted)
+    return result
+
+
+def load_predictor(path: Path, dataset: DataSet, setting: Setting | None = None) -> Loaded:
+    """Load a checkpoint or an ONNX file to be evaluated in a setting.
+
+    Raises:
+        UserError: the file cannot be used, its classes are not the data set's, or it cannot be
+            evaluated so.
+    """
+    setting = setting or Setting()
     if path.suffix == ".onnx":
-        model = OnnxModel(path)
-        predictor, labels, output_stride = model.predict, model.labels, model.output_stride
-    else:
-        network, info = load_network(path)
-        if torch.cuda.is_available():
-            network.cuda()
-        predictor, labels = torch_predictor(network), info.labels.names
-        output_stride = info.model.output_stride
-    require_classes(labels, dataset, path)
-    return predictor, output_stride
+        return _load_onnx(path, dataset, setting)
+    network, info = load_network(path)
+    require_classes(info.labels.names, dataset, path)
+    if setting.output_stride is not None:
+        network.set_output_stride(setting.output_stride)
+    if torch.cuda.is_available():
+        network.cuda()
+    predict = (
+        averaging_predictor(network, setting.scales, setting.flip)
+        if setting.averages
+        else torch_predictor(network)
+    )
+    return Loaded(predict, network.config.output_stride, network.config)
 
 
-def report(matrix: ConfusionMatrix, dataset: DataSet) -> str:
-    """The quality as a table to read."""
-    rows = dict(zip(dataset.labels.names, matrix.iou, strict=True))
-    totals = {"mean IoU": matrix.mean_iou, "pixel accuracy": matrix.pixel_accuracy}
-    width = max(map(len, [*rows, *totals]))
-    lines = [f"{name:{width}}  {value:.4f}" for name, value in [*rows.items(), *totals.items()]]
-    lines.append(f"on {len(dataset.samples)} pictures, single scale, no flip")
-    return "\n".join(lines)
+def _load_onnx(path: Path, dataset: DataSet, setting: Setting) -> Loaded:
+    model = OnnxModel(path)
+    require_classes(model.labels, dataset, path)
+    if setting.averages or setting.output_stride not in (None, model.output_stride):
+        raise UserError(
+            f"{path} gives classes and no probabilities, at output stride {model.output_stride} "
+            "only; --output-stride, --scales and --flip need the checkpoint it was exported from"
+        )
+    return Loaded(model.predict, model.output_stride, model.config)

@@ -36,8 +36,15 @@ class ConfusionMatrix:
 
     @property
     def mean_iou(self) -> float:
-        """Mean over the classes that occur."""
-        return float(np.nanmean(self.iou))
+        """Mean over the classes that occur; NaN if nothing was counted."""
+        return float(np.nanmean(self.iou)) if self.counts.any() else float("nan")
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Counts over the sum of their row; NaN where the truth never has the class."""
+        rows = self.counts.sum(1, keepdims=True)
+        empty = np.full(self.counts.shape, np.nan)
+        return np.divide(self.counts, rows, out=empty, where=rows > 0)
 
     @property
     def pixel_accuracy(self) -> float:

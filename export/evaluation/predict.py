@@ -37,20 +37,29 @@ def padded_size(size: int, output_stride: int = 16) -> int:
 
 
 def segment(
-    predict: Predictor, image: NDArray[np.uint8], output_stride: int = 16
+    predict: Predictor,
+    image: NDArray[np.uint8],
+    output_stride: int = 16,
+    size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Class ids uint8 [H, W] of a whole picture uint8 [H, W, 3].
 
-    The picture is not resized: it is padded right and below, and the padding is cut off again.
+    The picture is not resized: it is padded right and below, to `size` or else to what the
+    output stride wants, and the padding is cut off again.
     """
     height, width = image.shape[:2]
-    return predict(padded(image, output_stride)[None])[0, :height, :width]
+    return predict(padded(image, output_stride, size)[None])[0, :height, :width]
 
 
-def padded(image: NDArray[np.uint8], output_stride: int = 16) -> NDArray[np.uint8]:
-    """A picture uint8 [H, W, 3] with padding right and below, as large as a network wants it."""
+def padded(
+    image: NDArray[np.uint8], output_stride: int = 16, size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """A picture uint8 [H, W, 3] with padding right and below, as large as a network wants it.
+
+    `size` is height and width to pad to; None is the smallest that the output stride wants.
+    """
     height, width = image.shape[:2]
-    shape = (padded_size(height, output_stride), padded_size(width, output_stride), 3)
-    result = np.full(shape, PAD_VALUE, dtype=np.uint8)
+    shape = size or (padded_size(height, output_stride), padded_size(width, output_stride))
+    result = np.full((*shape, 3), PAD_VALUE, dtype=np.uint8)
     result[:height, :width] = image
     return result

@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.errors import UserError
+from model import ModelConfig
 
 
 class OnnxModel:
@@ -18,6 +19,7 @@ class OnnxModel:
     Attributes:
         labels: names of the classes, empty while the file has no metadata yet.
         output_stride: input size over encoder output size.
+        config: the network inside, None if the metadata do not tell.
     """
 
     def __init__(self, source: Path | bytes) -> None:
@@ -33,6 +35,8 @@ class OnnxModel:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.labels: tuple[str, ...] = tuple(json.loads(metadata.get("deeplab.labels", "[]")))
         self.output_stride = int(metadata.get("deeplab.output_stride", 16))
+        described = metadata.get("deeplab.model")
+        self.config = ModelConfig.from_dict(json.loads(described)) if described else None
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3]."""

@@ -97,7 +97,7 @@ def test_the_file_does_what_the_checkpoint_does(
     dataset = load_dataset(data_config(shapes), "val")
     matrices = []
     for path in (exported, checkpoint):
-        predictor, stride = load_predictor(path, dataset)
+        predictor, stride, _ = load_predictor(path, dataset)
         matrices.append(measure(predictor, dataset, stride).counts)
     assert np.abs(matrices[0] - matrices[1]).sum() <= 4
     card = Session(exported, "cpu").card
