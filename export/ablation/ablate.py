@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import math
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from safetensors.torch import save
 from tqdm import tqdm
 
 from export.ablation.designs import Design, designs
+from export.ablation.result import Result, comparable, measured
 from export.ablation.shrink import shrunk_config
 from export.data.datasets import load_dataset
 from export.errors import UserError
-from export.evaluation.evaluate import measure
-from export.evaluation.predict import torch_predictor
 from export.files import write_whole
 from export.training.config import TrainConfig
 from export.training.train import LAST, train
 from export.weights.checkpoint import load_checkpoint
 from export.weights.initial import load_initial_weights
-from model import DeepLab, build, count_macs, count_parameters
+from model import build
 
 RESULT = "result.json"
 
@@ -48,29 +44,15 @@ class AblateConfig:
     """Train and measure on copies of the pictures at this width, kept below --out."""
     pretrain_steps: int = 0
     """Steps that the backbone is trained for without decoder before; every run starts from it."""
+    trimap_widths: tuple[int, ...] = (1, 2, 4, 8, 16)
+    """Widths in pixels of the bands around label edges that are measured apart."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one run came to."""
-
-    design: str
-    seed: int
-    mean_iou: float
-    per_class: dict[str, float | None]
-    parameters: int
-    macs: int
-    """Multiply-adds of one crop."""
-    seconds: float
-    settings: dict[str, Any]
-    """The training configuration, without where its files lie."""
-
-
-def ablate(config: AblateConfig) -> dict[str, Result]:
+def ablate(config: AblateConfig) -> list[Result]:
     """Run what has no result yet.
 
     Returns:
-        results by "design/seed", in the order they were run.
+        the results of the whole grid, in the order they were run.
 
     Raises:
         UserError: the data or settings cannot be used, or --out holds results of others.
@@ -78,7 +60,7 @@ def ablate(config: AblateConfig) -> dict[str, Result]:
     base = with_data(config)
     base = dataclasses.replace(base, init=backbone_weights(base, config.pretrain_steps))
     todo = [(seed, design) for seed in config.seeds for design in designs(config.tables)]
-    results = {}
+    results = []
     for seed, design in tqdm(todo, "grid", unit="run"):
         run = dataclasses.replace(
             base,
@@ -86,7 +68,7 @@ def ablate(config: AblateConfig) -> dict[str, Result]:
             model=design.applied(base.model),
             out=base.out / design.name / str(seed),
         )
-        results[f"{design.name}/{seed}"] = result_of(run, design)
+        results.append(result_of(run, design, config.trimap_widths))
     return results
 
 
@@ -142,7 +124,7 @@ def finish(config: TrainConfig) -> None:
         train(config, resume=last.exists())
 
 
-def result_of(run: TrainConfig, design: Design) -> Result:
+def result_of(run: TrainConfig, design: Design, trimap_widths: tuple[int, ...]) -> Result:
     """The result of a run, trained now if it has none.
 
     The weights of the last step count, so that none of the runs picks its best moment.
@@ -154,44 +136,11 @@ def result_of(run: TrainConfig, design: Design) -> Result:
     path = run.out / RESULT
     settings = comparable(run)
     if path.is_file():
-        result = Result(**json.loads(path.read_text(encoding="utf-8")))
+        result = Result.load(path)
         if result.settings != settings:
             raise UserError(f"{path} belongs to another grid's settings; choose another --out")
         return result
-    start = time.monotonic()
     finish(run)
-    result = describe(run, design, settings, time.monotonic() - start)
-    write_whole(path, json.dumps(dataclasses.asdict(result), indent=1).encode())
+    result = measured(run, design.name, settings, trimap_widths)
+    result.save(path)
     return result
-
-
-def comparable(run: TrainConfig) -> dict[str, Any]:
-    """What must be equal for two runs to be of one grid, as JSON holds it."""
-    settings = dataclasses.asdict(run)
-    for place in ("data", "out", "init", "workers"):
-        del settings[place]
-    restored: dict[str, Any] = json.loads(json.dumps(settings))
-    return restored
-
-
-def describe(run: TrainConfig, design: Design, settings: dict[str, Any], seconds: float) -> Result:
-    """Measure the weights of the last step on the validation split."""
-    checkpoint = load_checkpoint(run.out / LAST)
-    network = DeepLab(checkpoint.info.model)
-    network.load_state_dict(checkpoint.weights)
-    validation = load_dataset(run.data, "val")
-    stride = checkpoint.info.model.output_stride
-    matrix = measure(torch_predictor(network.eval()), validation, stride)
-    return Result(
-        design=design.name,
-        seed=run.seed,
-        mean_iou=matrix.mean_iou,
-        per_class={
-            name: None if math.isnan(iou) else float(iou)
-            for name, iou in zip(validation.labels.names, matrix.iou, strict=True)
-        },
-        parameters=count_parameters(network),
-        macs=count_macs(network, *run.augment.crop),
-        seconds=seconds,
-        settings=settings,
-    )

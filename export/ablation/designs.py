@@ -61,45 +61,52 @@ class Row:
 @dataclass(frozen=True)
 class Table:
     title: str
+    column: str
+    """What its rows differ in."""
     rows: tuple[Row, ...]
+    choice: Design
+    """What the paper took, and what the others are compared with."""
 
 
 def _resnet(label: str, design: Design, paper: float) -> Row:
     return Row(label, design, {"resnet": paper})
 
 
-TWO_CONVS = ((3, 256), (3, 256))
+TWO_CONVS = Design(convs=((3, 256), (3, 256)))
 TABLES = {
     "1": Table(
-        "Table 1: channels of the 1x1 convolution on Conv2, then [3x3, 256]",
-        tuple(
-            _resnet(str(projection), Design(projection), paper)
-            for projection, paper in (
-                (8, 77.61),
-                (16, 77.92),
-                (32, 78.16),
-                (48, 78.21),
-                (64, 77.94),
-            )
+        title="Table 1: channels of the 1x1 convolution on Conv2, then [3x3, 256]",
+        column="channels",
+        rows=(
+            _resnet("8", Design(8), 77.61),
+            _resnet("16", Design(16), 77.92),
+            _resnet("32", Design(32), 78.16),
+            _resnet("48", Design(48), 78.21),
+            _resnet("64", Design(64), 77.94),
         ),
+        choice=Design(48),
     ),
     "2": Table(
-        "Table 2: convolutions after [1x1, 48]",
-        (
+        title="Table 2: convolutions after [1x1, 48]",
+        column="convolutions",
+        rows=(
             _resnet("[3x3, 256]", Design(), 78.21),
-            _resnet("[3x3, 256] x 2", Design(convs=TWO_CONVS), 78.85),
+            _resnet("[3x3, 256] x 2", TWO_CONVS, 78.85),
             _resnet("[3x3, 256] x 3", Design(convs=((3, 256),) * 3), 78.02),
             _resnet("[3x3, 128]", Design(convs=((3, 128),)), 77.25),
             _resnet("[1x1, 256]", Design(convs=((1, 256),)), 78.07),
             _resnet("Conv3 too, [3x3, 256]", Design(low_level=("conv3", "conv2")), 78.61),
         ),
+        choice=TWO_CONVS,
     ),
     "decoder": Table(
-        "Tables 3 and 5: without and with the decoder",
-        (
+        title="Tables 3 and 5: without and with the decoder",
+        column="network",
+        rows=(
             Row("no decoder", Design(convs=()), {"resnet": 77.21, "xception": 79.17}),
-            Row("decoder", Design(convs=TWO_CONVS), {"resnet": 78.85, "xception": 79.93}),
+            Row("decoder", TWO_CONVS, {"resnet": 78.85, "xception": 79.93}),
         ),
+        choice=TWO_CONVS,
     ),
 }
 

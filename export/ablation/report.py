@@ -1,0 +1,133 @@
+"""A grid's results beside the paper's: tables to read and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from export.ablation.designs import TABLES, Row, Table
+from export.ablation.result import Result
+from export.evaluation.text import billions
+
+Grid = dict[str, dict[int, Result]]
+"""Results by design, then by seed."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation of several runs, in percent; no deviation of one."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return mean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    def text(self, sign: str = "") -> str:
+        around = "" if self.deviation is None else f" ± {self.deviation:.2f}"
+        return f"{self.mean:{sign}.2f}{around}"
+
+
+def grid_of(results: Sequence[Result]) -> Grid:
+    grid: Grid = {}
+    for result in results:
+        grid.setdefault(result.design, {})[result.seed] = result
+    return grid
+
+
+def quality(grid: Grid, row: Row) -> Spread:
+    """Mean IoU of a design over its seeds."""
+    return Spread(tuple(100 * result.mean_iou for result in grid[row.design.name].values()))
+
+
+def difference(grid: Grid, table: Table, row: Row) -> Spread:
+    """How much better than the paper's choice, seed by seed.
+
+    Runs of one seed see the same samples in the same order, so their difference is less noisy
+    than the difference of the means.
+    """
+    choice = grid[table.choice.name]
+    return Spread(
+        tuple(
+            100 * (result.mean_iou - choice[seed].mean_iou)
+            for seed, result in grid[row.design.name].items()
+        )
+    )
+
+
+def report(grid: Grid, tables: Sequence[str], backbone: str) -> str:
+    """All tables in Markdown, with the paper's figures in the last column."""
+    return "\n\n".join(
+        [
+            *(table_text(grid, TABLES[name], backbone) for name in tables),
+            trimap_text(grid, tables),
+            class_text(grid, tables),
+        ]
+    )
+
+
+def table_text(grid: Grid, table: Table, backbone: str) -> str:
+    """One table: designs, mean IoU, difference to the paper's choice, cost, the paper's."""
+    family = backbone.split("_")[0]
+    chosen = next(row.label for row in table.rows if row.design == table.choice)
+    rows = [[table.column, "mean IoU", f"against {chosen}", "parameters", "multiply-adds", "paper"]]
+    for row in table.rows:
+        first = next(iter(grid[row.design.name].values()))
+        same = row.design == table.choice
+        rows.append(
+            [
+                row.label,
+                quality(grid, row).text(),
+                "" if same else difference(grid, table, row).text("+"),
+                f"{first.parameters:,}",
+                billions(first.multiply_adds),
+                f"{row.paper[family]:.2f}" if family in row.paper else "none",
+            ]
+        )
+    seeds = len(grid[table.choice.name])
+    return f"{table.title} ({backbone}, {seeds} seeds)\n\n{markdown(rows)}"
+
+
+def trimap_text(grid: Grid, tables: Sequence[str]) -> str:
+    """Mean IoU near label edges for every design, by width of the band."""
+    rows = _all_rows(tables)
+    widths = list(next(iter(grid[rows[0].design.name].values())).trimap)
+    lines = [["design", *(f"{width} px" for width in widths)]]
+    for row in rows:
+        results = grid[row.design.name].values()
+        curves = [[100 * (result.trimap[width] or 0.0) for result in results] for width in widths]
+        lines.append([row.design.name, *(Spread(tuple(curve)).text() for curve in curves)])
+    return f"Mean IoU within so many pixels of label edges\n\n{markdown(lines)}"
+
+
+def class_text(grid: Grid, tables: Sequence[str]) -> str:
+    """Mean over the seeds of every class's IoU, for every design."""
+    rows = _all_rows(tables)
+    names = list(next(iter(grid[rows[0].design.name].values())).per_class)
+    lines = [["design", *names]]
+    for row in rows:
+        results = grid[row.design.name].values()
+        means = [100 * mean(result.per_class[name] or 0.0 for result in results) for name in names]
+        lines.append([row.design.name, *(f"{value:.1f}" for value in means)])
+    return f"IoU by class\n\n{markdown(lines)}"
+
+
+def _all_rows(tables: Sequence[str]) -> list[Row]:
+    """The rows of some tables, each design once."""
+    return list({row.design: row for name in tables for row in TABLES[name].rows}.values())
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first line is its head, aligned to be read as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
