@@ -120,5 +120,7 @@ def test_every_scale_keeps_the_corners_on_the_grid(
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(UserError, match="never shrunk"):
         Setting(eval_size=(513, 321)).input_size(360, 480, 16)
+    with pytest.raises(UserError, match="as 385 513"):
+        Setting(eval_size=(384, 500)).input_size(360, 480, 16)
     with pytest.raises(UserError, match="above 0"):
         Setting(scales=(1.0, 0.0))
