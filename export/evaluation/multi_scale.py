@@ -11,6 +11,7 @@ from torch import Tensor
 
 from export.evaluation.predict import Predictor
 from export.evaluation.setting import scaled_size
+from export.graph.segmentation_graph import normalised
 from model import DeepLab
 from model.layers import resize
 
@@ -47,7 +48,7 @@ def averaging_predictor(network: DeepLab, scales: Sequence[float], flip: bool) -
     def predict(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         device = network.classifier.weight.device
         with torch.inference_mode():
-            x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            x = normalised(torch.from_numpy(images).to(device), torch.float32)
             mask = probabilities(network, x, scales, flip).argmax(dim=1)
         return mask.cpu().numpy().astype(np.uint8)
 

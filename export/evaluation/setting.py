@@ -42,11 +42,17 @@ class Setting:
         """The size that a picture is padded to before it is scaled.
 
         Raises:
-            UserError: `eval_size` is too small for the picture.
+            UserError: `eval_size` is too small for the picture, or no k * stride + 1.
         """
         if self.eval_size is None:
             step = output_stride * math.lcm(*(_fraction(s).denominator for s in self.scales))
             return padded_size(height, step), padded_size(width, step)
+        if any((side - 1) % output_stride for side in self.eval_size):
+            fitting = " ".join(str(padded_size(side, output_stride)) for side in self.eval_size)
+            raise UserError(
+                f"--eval-size {self.eval_size[0]} {self.eval_size[1]} would shift masks at output "
+                f"stride {output_stride}; its sides must be multiples of it plus 1, as {fitting}"
+            )
         if height > self.eval_size[0] or width > self.eval_size[1]:
             raise UserError(
                 f"a picture is {height} high and {width} wide, more than the --eval-size "

@@ -23,7 +23,7 @@ class SegmentationGraph(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         dtype = self.network.classifier.weight.dtype
-        x = image.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1
+        x = normalised(image, dtype)
         logits = resize(self.network.coarse_logits(x), image.shape[1:3])
         mask = logits.argmax(dim=1).to(torch.uint8)
         if not self.confidence:
@@ -32,3 +32,8 @@ class SegmentationGraph(nn.Module):
         largest = logits.amax(dim=1, keepdim=True)
         probability = 1 / (logits - largest).exp().sum(dim=1)
         return mask, (probability * 255).round().to(torch.uint8)
+
+
+def normalised(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """What a network takes, [N, 3, H, W] in [-1, 1], of uint8 [N, H, W, 3]."""
+    return image.permute(0, 3, 1, 2).to(dtype) / 127.5 - 1

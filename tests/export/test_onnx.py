@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -18,42 +17,26 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from export.data.datasets import load_dataset
-from export.data.labels import LabelSet, generic_palette
 from export.errors import UserError
 from export.evaluation.evaluate import load_predictor, measure
 from export.evaluation.predict import PAD_VALUE, padded_size, segment
 from export.graph.quantise import Pictures, to_int8
 from export.graph.to_onnx import convert
-from export.weights.checkpoint import CheckpointInfo, save_checkpoint
 from export.weights.initial import load_initial_weights
 from model import DeepLab, ModelConfig, build
 from service.contract import read_card
 from service.engine.session import Session
 from tests.conftest import write_folders
-from tests.export.runs import TINY_MODEL, data_config, data_flags
-from tests.model.backbones import randomise_statistics
+from tests.export.models import LABELS, random_network, write_checkpoint
+from tests.export.runs import data_config, data_flags
 
 DEEPLAB = str(Path(sys.executable).with_name("deeplab"))
-LABELS = LabelSet(("ground", "disc", "box"), generic_palette(3), "made for tests")
-
-
-def random_network(seed: int = 0) -> DeepLab:
-    """A network whose mask is not one class everywhere."""
-    torch.manual_seed(seed)
-    network = build(dataclasses.replace(TINY_MODEL, num_classes=3))
-    randomise_statistics(network)
-    with torch.no_grad():
-        network.classifier.weight *= 100
-    return network.eval()
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    network = random_network()
     path = tmp_path_factory.mktemp("checkpoint") / "best.safetensors"
-    info = CheckpointInfo(network.config, LABELS, "Shapes", 4, 4, 0.5, "sgd", (49, 65))
-    save_checkpoint(path, network, info)
-    return path
+    return write_checkpoint(random_network(), path)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
