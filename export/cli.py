@@ -18,6 +18,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "data": Command("data", "Check a data set, or complete Pascal VOC with SBD"),
     "train": Command("train", "Train a network on labelled pictures"),
     "evaluate": Command("evaluate", "Measure the quality of a checkpoint or an ONNX file"),
     "export": Command("export", "Write a checkpoint as an ONNX file and check it"),

@@ -94,8 +94,8 @@ def break_by_text(root: Path) -> Path:
         (break_by_wrong_id, "holds the id 7"),
         (break_by_size, "is 95x64, but its picture 003.png is 96x64"),
         (break_by_colour_mask, "RGB picture"),
-        (break_by_missing_mask, "has no mask"),
-        (break_by_missing_picture, "has no picture"),
+        (break_by_missing_mask, "has no mask of the same name"),
+        (break_by_missing_picture, "has no picture of the same name"),
         (break_by_truncation, "cannot be read as a picture"),
         (break_by_chunk, "cannot be read as a picture"),
         (break_by_text, "cannot be read as a mask"),
@@ -191,7 +191,7 @@ def test_voc_layout(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"val\.txt"):
         load_dataset(config, "val")
     (tmp_path / "JPEGImages" / "a.jpg").unlink()
-    with pytest.raises(UserError, match=r"a\.jpg does not exist"):
+    with pytest.raises(UserError, match=r"a\.jpg: does not exist"):
         load_dataset(config, "train")
 
 

@@ -1,0 +1,110 @@
+"""`deeplab data check` and `deeplab data sbd`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from export.commands.arguments import parse
+from export.data.check import survey
+from export.data.datasets import DataConfig, Split, list_dataset
+from export.data.grid import Section, draw_grid, spread
+from export.data.report import SplitReport, as_json, as_text
+from export.data.sbd import add_sbd
+from export.errors import UserError
+from export.files import write_whole
+
+DRAWN = 12
+"""Pictures in a grid, all splits together."""
+
+
+@dataclass(frozen=True)
+class CheckArguments:
+    """Decode every picture and mask; report sizes, class shares and every unusable file."""
+
+    root: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[DIR]")] = None
+    """Root folder of the data set, the same as --data."""
+    data: DataConfig = field(default_factory=DataConfig)
+    splits: tuple[Split, ...] = ("train", "val")
+    """Which splits to check."""
+    json: Path | None = None
+    """JSON file to write the report to."""
+    grid: Path = Path("data-check.png")
+    """PNG to draw some pictures and their labels on."""
+
+
+@dataclass(frozen=True)
+class SbdArguments:
+    """Add the labels of the Semantic Boundaries Dataset to Pascal VOC 2012."""
+
+    voc: Annotated[Path, tyro.conf.Positional]
+    """Folder VOC2012, the one that holds JPEGImages; SegmentationClassAug is written into it."""
+    sbd: Annotated[Path, tyro.conf.Positional]
+    """Folder benchmark_RELEASE of the download."""
+
+
+def main(name: str, arguments: list[str]) -> None:
+    action, *rest = arguments or ["--help"]
+    if action in ("-h", "--help"):
+        print(USAGE)
+    elif action in ACTIONS:
+        ACTIONS[action](f"{name} {action}", rest)
+    else:
+        raise UserError(f"there is no action {action!r}\n\n{USAGE}")
+
+
+def check(name: str, arguments: list[str]) -> None:
+    parsed = parse(CheckArguments, name, arguments)
+    config = parsed.data
+    if parsed.root is not None:
+        if config.data is not None:
+            raise UserError("DIR and --data are the same thing; give one of them")
+        config = dataclasses.replace(config, data=parsed.root)
+    reports = [examine(config, split) for split in parsed.splits]
+    print(as_text(reports))
+    if parsed.json:
+        content = json.dumps(as_json(reports), indent=2, ensure_ascii=False)
+        write_whole(parsed.json, content.encode())
+        print(f"\nwrote {parsed.json}")
+    sections = [
+        Section(report.dataset, spread(report.survey.usable, DRAWN // len(reports)))
+        for report in reports
+        if report.dataset and report.survey and report.survey.usable
+    ]
+    if sections:
+        write_whole(parsed.grid, draw_grid(sections))
+        print(f"\nwrote {parsed.grid}: look whether the labels lie on what they name")
+    if found := sum(len(report.problems) for report in reports):
+        raise UserError(f"{found:,} problems found, listed above")
+
+
+def examine(config: DataConfig, split: Split) -> SplitReport:
+    """List a split and decode all of it."""
+    try:
+        dataset, missing = list_dataset(config, split)
+    except UserError as error:
+        return SplitReport(config.split_name(split), None, None, (error,))
+    found = survey(dataset)
+    problems = (*missing, *found.problems)
+    if found.usable and not found.pixels.any():
+        problems = (*problems, UserError("every pixel of every mask is ignored"))
+    return SplitReport(dataset.split, dataset, found, problems)
+
+
+def sbd(name: str, arguments: list[str]) -> None:
+    parsed = parse(SbdArguments, name, arguments)
+    print(add_sbd(parsed.voc, parsed.sbd))
+
+
+ACTIONS: dict[str, Callable[[str, list[str]], None]] = {"check": check, "sbd": sbd}
+USAGE = (
+    "usage: deeplab data ACTION [--help]\n\nactions:\n"
+    "  check  Decode a data set, report what is in it and what is wrong with it\n"
+    "  sbd    Add the labels of SBD to Pascal VOC 2012 and write trainaug.txt"
+)
