@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ import tyro
 from export.commands.arguments import parse
 from export.data.check import survey
 from export.data.datasets import DataConfig, Split, list_dataset
-from export.data.grid import Section, draw_grid, spread
+from export.data.grid import draw_grid
 from export.data.report import SplitReport, as_json, as_text
 from export.data.sbd import add_sbd
 from export.errors import UserError
@@ -31,8 +31,8 @@ class CheckArguments:
     root: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[DIR]")] = None
     """Root folder of the data set, the same as --data."""
     data: DataConfig = field(default_factory=DataConfig)
-    splits: tuple[Split, ...] = ("train", "val")
-    """Which splits to check."""
+    split: Split | None = None
+    """Check this split alone."""
     json: Path | None = None
     """JSON file to write the report to."""
     grid: Path = Path("data-check.png")
@@ -66,22 +66,24 @@ def check(name: str, arguments: list[str]) -> None:
         if config.data is not None:
             raise UserError("DIR and --data are the same thing; give one of them")
         config = dataclasses.replace(config, data=parsed.root)
-    reports = [examine(config, split) for split in parsed.splits]
-    print(as_text(reports))
+    splits: tuple[Split, ...] = (parsed.split,) if parsed.split else ("train", "val")
+    reports = [examine(config, split) for split in splits]
+    written = list(write_files(reports, parsed))
+    print(as_text(reports), *written, sep="\n\n")
+    if found := sum(len(report.problems) for report in reports):
+        raise UserError(f"problems found and listed above: {found:,}")
+
+
+def write_files(reports: list[SplitReport], parsed: CheckArguments) -> Iterator[str]:
+    """Write the JSON and the grid; a line on each file that was written."""
     if parsed.json:
         content = json.dumps(as_json(reports), indent=2, ensure_ascii=False)
         write_whole(parsed.json, content.encode())
-        print(f"\nwrote {parsed.json}")
-    sections = [
-        Section(report.dataset, spread(report.survey.usable, DRAWN // len(reports)))
-        for report in reports
-        if report.dataset and report.survey and report.survey.usable
-    ]
-    if sections:
-        write_whole(parsed.grid, draw_grid(sections))
-        print(f"\nwrote {parsed.grid}: look whether the labels lie on what they name")
-    if found := sum(len(report.problems) for report in reports):
-        raise UserError(f"{found:,} problems found, listed above")
+        yield f"wrote {parsed.json}"
+    surveys = [report.survey for report in reports if report.survey and report.survey.usable]
+    if surveys:
+        write_whole(parsed.grid, draw_grid(surveys, DRAWN // len(surveys)))
+        yield f"wrote {parsed.grid}: look whether the labels lie on what they name"
 
 
 def examine(config: DataConfig, split: Split) -> SplitReport:
@@ -89,12 +91,12 @@ def examine(config: DataConfig, split: Split) -> SplitReport:
     try:
         dataset, missing = list_dataset(config, split)
     except UserError as error:
-        return SplitReport(config.split_name(split), None, None, (error,))
+        return SplitReport(config.split_name(split), None, (error,))
     found = survey(dataset)
     problems = (*missing, *found.problems)
     if found.usable and not found.pixels.any():
         problems = (*problems, UserError("every pixel of every mask is ignored"))
-    return SplitReport(dataset.split, dataset, found, problems)
+    return SplitReport(dataset.split, found, problems)
 
 
 def sbd(name: str, arguments: list[str]) -> None:

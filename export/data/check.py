@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from export.data.datasets import DataSet, Sample, read_pair, shorten
 from export.data.labels import IGNORED
+from export.data.threads import in_threads
 from export.errors import UserError
 
 
@@ -20,6 +18,7 @@ from export.errors import UserError
 class Survey:
     """What is in the labelled pictures of a split."""
 
+    dataset: DataSet
     usable: tuple[Sample, ...]
     sizes: Counter[tuple[int, int]]
     """Number of usable pictures by (width, height)."""
@@ -44,26 +43,21 @@ def survey(dataset: DataSet) -> Survey:
     usable: list[Sample] = []
     problems: list[UserError] = []
 
-    def count(sample: Sample) -> tuple[tuple[int, int], NDArray[np.int64]] | UserError:
-        try:
-            _, mask = read_pair(sample, dataset.labels)
-        except UserError as error:
-            return error
+    def count(sample: Sample) -> tuple[tuple[int, int], NDArray[np.int64]]:
+        _, mask = read_pair(sample, dataset.labels)
         return (mask.shape[1], mask.shape[0]), np.bincount(mask.ravel(), minlength=256)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(count, dataset.samples)
-        bar = tqdm(results, "checking data", len(dataset.samples), unit="picture", leave=False)
-        for sample, result in zip(dataset.samples, bar, strict=True):
-            if isinstance(result, UserError):
-                problems.append(result)
-                continue
-            usable.append(sample)
-            sizes[result[0]] += 1
-            pixels += result[1]
-            pictures += result[1] > 0
+    for sample, result in in_threads(count, dataset.samples, "checking data"):
+        if isinstance(result, UserError):
+            problems.append(result)
+            continue
+        usable.append(sample)
+        sizes[result[0]] += 1
+        pixels += result[1]
+        pictures += result[1] > 0
     classes = len(dataset.labels.names)
     return Survey(
+        dataset,
         tuple(usable),
         sizes,
         pixels[:classes],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from scipy.ndimage import distance_transform_edt
 
+from export.data.check import Survey
 from export.data.datasets import DataSet, Sample, read_pair
 from export.data.labels import IGNORED, LabelSet
 
@@ -35,43 +35,36 @@ RGB = NDArray[np.uint8]
 Ids = NDArray[np.uint8]
 
 
-class Section(NamedTuple):
-    """What the sheet shows of one split."""
+def draw_grid(surveys: Sequence[Survey], count: int) -> bytes:
+    """A PNG of usable pictures with their labels drawn in, and a legend of the classes in them.
 
-    dataset: DataSet
-    samples: Sequence[Sample]
-
-
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """At most `count` samples at even distances, the first and the last among them."""
-    places = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
-    return [samples[place] for place in places]
-
-
-def draw_grid(sections: Sequence[Section]) -> bytes:
-    """A PNG of the sections' pictures, labels drawn in, and a legend of the classes in them.
-
-    All sections have one label set.
+    Args:
+        surveys: splits of one data set.
+        count: pictures to draw of each, at most.
     """
     width = GAP + PAIRS * (2 * CELL[0] + GAP)
-    labels = sections[0].dataset.labels
     seen: set[int] = set()
     strips = []
-    for section in sections:
-        strips.append(_caption(section, width))
-        for start in range(0, len(section.samples), PAIRS):
-            strips.append(
-                _row(section.samples[start : start + PAIRS], section.dataset, width, seen)
-            )
-    strips.append(_legend(labels, seen, width))
+    for survey in surveys:
+        samples = spread(survey.usable, count)
+        strips.append(_caption(survey.dataset, len(samples), width))
+        for start in range(0, len(samples), PAIRS):
+            strips.append(_row(samples[start : start + PAIRS], survey.dataset, width, seen))
+    strips.append(_legend(surveys[0].dataset.labels, seen, width))
     sheet = Image.new("RGB", (width, sum(strip.height for strip in strips)), PAPER)
     top = 0
     for strip in strips:
         sheet.paste(strip, (0, top))
         top += strip.height
     out = io.BytesIO()
-    sheet.save(out, "PNG", optimize=True)
+    sheet.save(out, "PNG")
     return out.getvalue()
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """At most `count` samples at even distances, the first and the last among them."""
+    places = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
+    return [samples[place] for place in places]
 
 
 def overlay(image: RGB, mask: Ids, labels: LabelSet) -> RGB:
@@ -142,12 +135,9 @@ def _name_classes(image: RGB, mask: Ids, labels: LabelSet) -> Image.Image:
     return drawn
 
 
-def _caption(section: Section, width: int) -> Image.Image:
+def _caption(dataset: DataSet, shown: int, width: int) -> Image.Image:
     strip = Image.new("RGB", (width, LINE + 2 * GAP), PAPER)
-    text = (
-        f"{section.dataset.name}, {section.dataset.split}: {len(section.samples)} of "
-        f"{len(section.dataset.samples):,} pictures"
-    )
+    text = f"{dataset.name}, {dataset.split}: {shown} of {len(dataset.samples):,} pictures"
     ImageDraw.Draw(strip).text((GAP, GAP), text, INK, _font(20))
     return strip
 

@@ -133,6 +133,10 @@ def _wrong_ids(wrong: list[int], labels: LabelSet) -> str:
     )
     if more:
         return f"{found}: is this a grey drawing, or a mask that was resized smoothly?"
-    if wrong == [len(labels.names)] and not labels.remap:
-        return f"{found}: ids count from 0; if these count from 1, subtract 1, {GUIDE}"
-    return f"{found}: name every id in the label file, or write {IGNORED} where there is no class"
+    if wrong == [classes[-1] + 1]:
+        first = classes[0]
+        return f"{found}: if these ids count from {first + 1} instead, subtract 1, {GUIDE}"
+    return (
+        f"{found}: every id needs a name (in the label file of plain folders), and pixels of no "
+        f"class must be {IGNORED}"
+    )

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from export.data.check import Survey
-from export.data.datasets import DataSet
 from export.data.reading import UnusableFile
 from export.errors import UserError
 
 COMMONEST = 8
 """Picture sizes that the text names; the JSON has all of them."""
 MUCH_IGNORED = 0.5
+"""Share of pixels from which on black and white masks (0 and 255) are suspected."""
 
 
 class SplitReport(NamedTuple):
-    """A split and what is in it, or why it could not be listed."""
+    """A split and what is in it."""
 
     split: str
-    dataset: DataSet | None
     survey: Survey | None
+    """None where the split could not even be listed."""
     problems: tuple[UserError, ...]
     """Everything that is wrong, missing partners included."""
 
@@ -42,13 +44,13 @@ def _split_json(report: SplitReport) -> dict[str, Any]:
         else {"file": None, "problem": str(problem)}
         for problem in report.problems
     ]
-    content: dict[str, Any] = {"problems": problems}
-    if report.dataset is None or report.survey is None:
-        return content
+    if report.survey is None:
+        return {"problems": problems}
     survey = report.survey
-    return content | {
-        "data": report.dataset.name,
-        "pictures": len(report.dataset.samples),
+    return {
+        "problems": problems,
+        "data": survey.dataset.name,
+        "pictures": len(survey.dataset.samples),
         "usable_pictures": len(survey.usable),
         "sizes": [
             {"width": width, "height": height, "pictures": count}
@@ -63,23 +65,27 @@ def _split_json(report: SplitReport) -> dict[str, Any]:
                 "share": survey.share(int(survey.pixels[index])),
                 "pictures": int(survey.pictures[index]),
             }
-            for index, name in enumerate(report.dataset.labels.names)
+            for index, name in enumerate(survey.dataset.labels.names)
         ],
     }
 
 
 def _split_text(report: SplitReport) -> Iterator[str]:
-    if report.dataset is None or report.survey is None:
+    if report.survey is None:
         yield f"{report.split}: cannot be read"
     else:
-        usable, all_pairs = len(report.survey.usable), len(report.dataset.samples)
-        some = "" if usable == all_pairs else f"{usable:,} usable of "
-        yield f"{report.split}: {some}{all_pairs:,} labelled pictures of {report.dataset.name}"
+        yield f"{report.split}: {_counts(report.survey)}"
         yield from _sizes(report.survey)
-        yield from _classes(report.dataset, report.survey)
+        yield from _classes(report.survey)
     if report.problems:
-        yield f"  {len(report.problems):,} problems:"
+        yield f"  problems ({len(report.problems):,}):"
         yield from (f"  - {problem}" for problem in report.problems)
+
+
+def _counts(survey: Survey) -> str:
+    usable, pairs = len(survey.usable), len(survey.dataset.samples)
+    some = "" if usable == pairs else f"{usable:,} usable of "
+    return f"{some}{pairs:,} labelled pictures of {survey.dataset.name}"
 
 
 def _sizes(survey: Survey) -> Iterator[str]:
@@ -97,8 +103,8 @@ def _sizes(survey: Survey) -> Iterator[str]:
         )
 
 
-def _classes(dataset: DataSet, survey: Survey) -> Iterator[str]:
-    names = dataset.labels.names
+def _classes(survey: Survey) -> Iterator[str]:
+    names = survey.dataset.labels.names
     width = max(len("ignored"), *(len(name) for name in names))
     yield f"  {'id':>3}  {'class':{width}}  {'share':>8}  {'pictures':>8}"
     for index, name in enumerate(names):
@@ -106,5 +112,6 @@ def _classes(dataset: DataSet, survey: Survey) -> Iterator[str]:
         never = "" if pictures else "  never occurs"
         yield f"  {index:>3}  {name:{width}}  {share:>8.3%}  {pictures:>8,}{never}"
     ignored = survey.share(survey.ignored)
-    hint = "  is 255 meant as a class? It always means none" if ignored > MUCH_IGNORED else ""
+    suspicious = ignored > MUCH_IGNORED or (ignored and np.count_nonzero(survey.pixels) < 2)
+    hint = "  is 255 meant as a class? It always means none" if suspicious else ""
     yield f"       {'ignored':{width}}  {ignored:>8.3%}{hint}"

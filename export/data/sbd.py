@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
-from tqdm import tqdm
 
 from export.data.datasets import shorten
 from export.data.labels import VOC, generic_palette
 from export.data.reading import UnusableFile, read_mask
+from export.data.threads import in_threads
 from export.errors import UserError
 from export.files import write_whole
 
@@ -81,7 +79,8 @@ def read_mat(path: Path) -> NDArray[np.uint8]:
         UnusableFile: it cannot be read or is no such file.
     """
     try:
-        content = loadmat(path, variable_names=["GTcls"])
+        with path.open("rb") as file:
+            content = loadmat(file, variable_names=["GTcls"])
         ids = np.asarray(content["GTcls"]["Segmentation"][0, 0])
     except FileNotFoundError as error:
         raise UnusableFile(path, "does not exist") from error
@@ -106,29 +105,14 @@ def _read_list(path: Path) -> set[str]:
 
 def _run(tasks: list[Task]) -> int:
     """Write what is not there yet; the number of files written."""
-    problems: list[UserError] = []
-
-    def attempt(task: Task) -> bool | UserError:
-        try:
-            return _convert(task)
-        except UserError as error:
-            return error
-
-    written = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in tqdm(
-            pool.map(attempt, tasks), "label maps", len(tasks), unit="file", leave=False
-        ):
-            if isinstance(result, UserError):
-                problems.append(result)
-            else:
-                written += result
+    results = [result for _, result in in_threads(_convert, tasks, "label maps")]
+    problems = [result for result in results if isinstance(result, UserError)]
     if problems:
         raise UserError(
             f"{len(problems):,} of {len(tasks):,} label maps cannot be made; the others are "
             f"written:\n{shorten(problems)}"
         )
-    return written
+    return sum(result is True for result in results)
 
 
 def _convert(task: Task) -> bool:
