@@ -43,9 +43,9 @@ class CheckArguments:
 class SbdArguments:
     """Add the labels of the Semantic Boundaries Dataset to Pascal VOC 2012."""
 
-    voc: Annotated[Path, tyro.conf.Positional]
+    voc: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VOC_DIR")]
     """Folder VOC2012, the one that holds JPEGImages; SegmentationClassAug is written into it."""
-    sbd: Annotated[Path, tyro.conf.Positional]
+    sbd: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SBD_DIR")]
     """Folder benchmark_RELEASE of the download."""
 
 

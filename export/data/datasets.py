@@ -92,6 +92,8 @@ def list_dataset(config: DataConfig, split: Split) -> tuple[DataSet, tuple[UserE
         UserError: a folder is missing, or there are no pictures.
     """
     listed = config.split_name(split)
+    if config.data is not None and not config.data.is_dir():
+        raise UserError(f"{config.data} is not a folder")
     if config.layout == "folders":
         listing = _folders(config, split)
     elif config.data is None:

@@ -122,7 +122,9 @@ def _partnerless(
     others = _Neighbours()
     return [
         UnusableFile(
-            path, f"has no {kind} of the same name in {folder}{others.like(folder / path.name)}"
+            path,
+            f"has no {kind} of the same name in {folder}"
+            + (others.like(folder / path.name) or f"; add {name}.png, or take this file away"),
         )
         for name, path in files.items()
         if name not in partners

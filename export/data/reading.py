@@ -104,7 +104,7 @@ def _decode_mask(image: Image.Image) -> NDArray[np.uint8]:
         )
     if image.mode not in ("L", "P", "1"):
         raise UserError(
-            f"is a {image.mode} picture; a mask holds one class id per pixel "
+            f"has the colour mode {image.mode}; a mask holds one class id per pixel "
             f"(an 8-bit greyscale or palette PNG): turn colours into ids, {GUIDE}"
         )
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []

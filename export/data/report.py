@@ -85,7 +85,7 @@ def _split_text(report: SplitReport) -> Iterator[str]:
 def _counts(survey: Survey) -> str:
     usable, pairs = len(survey.usable), len(survey.dataset.samples)
     some = "" if usable == pairs else f"{usable:,} usable of "
-    return f"{some}{pairs:,} labelled pictures of {survey.dataset.name}"
+    return f"{some}{pairs:,} labelled pictures ({survey.dataset.name})"
 
 
 def _sizes(survey: Survey) -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export import cli
 from export.commands.data import main
 from export.data.check import survey
 from export.data.datasets import DataConfig, list_dataset
@@ -106,6 +107,20 @@ def test_every_problem_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture
         for row in content["problems"]:
             assert f"{row['file']}: {row['problem']}" in printed
     assert (tmp_path / "out" / "grid.png").is_file()
+
+
+def test_the_command_fails_where_there_are_problems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_folders(tmp_path / "data", 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["deeplab", "data", "check", "data"])
+    cli.main()
+    assert (tmp_path / "data-check.png").is_file()
+    (root / "val" / "masks" / "000.png").unlink()
+    with pytest.raises(SystemExit, match="problems found and listed above: 1") as caught:
+        cli.main()
+    assert caught.value.code
 
 
 def test_a_split_that_is_not_there_does_not_hide_the_other(

@@ -154,7 +154,7 @@ def break_by_text(root: Path) -> Path:
     [
         (break_by_wrong_id, "holds the id 7, but .*every id needs a name"),
         (break_by_size, "is 95x64, but its picture 003.png is 96x64"),
-        (break_by_colour_mask, "is a RGB picture; .*: turn colours into ids"),
+        (break_by_colour_mask, "colour mode RGB; .*: turn colours into ids"),
         (break_by_depth, "mask.* more than 8 bits per pixel; save the class ids"),
         (break_by_deep_picture, "more than 8 bits per pixel; scale it"),
         (break_by_jpeg, "is a JPEG, which blurs class ids at their edges; save masks as PNG"),
