@@ -1,41 +1,45 @@
-"""Where pictures and label maps lie: plain folders and three well-known layouts."""
+"""Which labelled pictures to use, and the list of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFile
-
-from export.data.labels import CAMVID, CITYSCAPES, IGNORED, VOC, LabelSet, read_labels
+from export.data import layouts
+from export.data.labels import LabelSet, read_labels
+from export.data.layouts import Listing, list_pictures, pair_folders
+from export.data.reading import Sample, read_image, read_pair
 from export.errors import UserError
 
-Layout = Literal["folders", "camvid", "voc", "cityscapes"]
+__all__ = [
+    "DataConfig",
+    "DataSet",
+    "Sample",
+    "Split",
+    "list_dataset",
+    "list_pictures",
+    "load_dataset",
+    "read_image",
+    "read_pair",
+    "require_classes",
+]
+
+Layout = Literal["folders", "camvid", "voc", "cityscapes", "ade20k"]
 Split = Literal["train", "val"]
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
-SPREAD = {"L;2": 85, "L;4": 17}
-"""Step between the values that Pillow makes of greyscale files with 2 and 4 bits."""
-
-
-class Sample(NamedTuple):
-    """A picture and its label map."""
-
-    image: Path
-    mask: Path
+SHOWN = 10
+"""Problems that a message tells before it only counts them."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which labelled pictures to use. Give `data` for a named layout, folders otherwise."""
+    """Which labelled pictures to use. Give `data`, or the folders one by one."""
 
     layout: Layout = "folders"
     """How the pictures lie: plain folders, or a data set as it is distributed."""
     data: Path | None = None
-    """Root folder of a named layout (camvid, voc, cityscapes)."""
+    """Root folder; plain folders in it are {train,val}/{images,masks} and labels.json."""
     images: Path | None = None
     """Folder of training pictures (layout "folders")."""
     masks: Path | None = None
@@ -45,11 +49,17 @@ class DataConfig:
     val_masks: Path | None = None
     """Folder of validation masks (layout "folders")."""
     labels: Path | None = None
-    """JSON file that names the classes (layout "folders"); docs/training.md describes it."""
+    """JSON file that names the classes (layout "folders"); docs/data.md describes it."""
     train_split: str = "train"
     """Split that training reads; for VOC the name of a list such as "trainaug"."""
     val_split: str = "val"
     """Split that validation reads."""
+
+    def split_name(self, split: Split) -> str:
+        """What the data set calls a split."""
+        if self.layout == "folders":
+            return split
+        return self.train_split if split == "train" else self.val_split
 
 
 @dataclass(frozen=True)
@@ -69,17 +79,39 @@ def load_dataset(config: DataConfig, split: Split) -> DataSet:
     Raises:
         UserError: a folder or a partner is missing, or there are no pictures.
     """
-    listed: str = split
+    dataset, problems = list_dataset(config, split)
+    if problems:
+        raise UserError(f"files are missing from the {split} split:\n{shorten(problems)}")
+    return dataset
+
+
+def list_dataset(config: DataConfig, split: Split) -> tuple[DataSet, tuple[UserError, ...]]:
+    """The whole pairs of a split, and what is wrong with the other files.
+
+    Raises:
+        UserError: a folder is missing, or there are no pictures.
+    """
+    listed = config.split_name(split)
+    if config.data is not None and not config.data.is_dir():
+        raise UserError(f"{config.data} is not a folder")
     if config.layout == "folders":
-        labels, samples = _folders(config, split)
+        listing = _folders(config, split)
+    elif config.data is None:
+        raise UserError(f"layout {config.layout!r} needs --data, the data set's root folder")
     else:
-        if config.data is None:
-            raise UserError(f"layout {config.layout!r} needs --data, the data set's root folder")
-        listed = config.train_split if split == "train" else config.val_split
-        labels, samples = _LAYOUTS[config.layout](config.data, listed)
-    if not samples:
+        listing = _LAYOUTS[config.layout](config.data, listed)
+    if not listing.samples and not listing.problems:
         raise UserError(f"no pictures found for the {split} split of layout {config.layout!r}")
-    return DataSet(labels.data or config.layout, listed, labels, tuple(samples))
+    name = listing.labels.data or config.layout
+    return DataSet(name, listed, listing.labels, listing.samples), listing.problems
+
+
+def shorten(problems: Sequence[UserError]) -> str:
+    """The first problems, a line each, and how many more there are."""
+    lines = [str(problem) for problem in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"... and {len(problems) - SHOWN} more; `deeplab data check` lists them all")
+    return "\n".join(lines)
 
 
 def require_classes(names: tuple[str, ...], dataset: DataSet, model: Path) -> None:
@@ -95,163 +127,27 @@ def require_classes(names: tuple[str, ...], dataset: DataSet, model: Path) -> No
         )
 
 
-def read_pair(sample: Sample, labels: LabelSet) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A picture as RGB uint8 [H, W, 3] and its label map as uint8 [H, W].
-
-    Ids are those of the network, IGNORED where a pixel has no class.
-
-    Raises:
-        UserError: names the file that cannot be used and why.
-    """
-    image = _read(sample.image, "picture", _decode_image)
-    mask = labels.decode(_read(sample.mask, "mask", _decode_mask))
-    height, width = image.shape[:2]
-    if mask.shape != (height, width):
-        raise UserError(
-            f"{sample.mask}: is {mask.shape[1]}x{mask.shape[0]}, but its picture "
-            f"{sample.image.name} is {width}x{height}"
-        )
-    classes = len(labels.names)
-    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    if wrong := [int(i) for i in present if classes <= i < IGNORED]:
-        raise UserError(
-            f"{sample.mask}: holds the id {', '.join(map(str, wrong))}, but there are {classes} "
-            f"classes (0..{classes - 1}); pixels of no class must be {IGNORED}"
-        )
-    return image, mask
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """A picture as RGB uint8 [H, W, 3].
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    return _read(path, "picture", _decode_image)
-
-
-def _read(
-    path: Path, kind: str, decode: Callable[[Image.Image], NDArray[np.uint8]]
-) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return decode(image)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except Exception as error:  # what a decoder raises on broken files is not a closed list
-        raise UserError(f"{path}: cannot be read as a {kind} ({error})") from error
-
-
-def _decode_image(image: Image.Image) -> NDArray[np.uint8]:
-    return np.asarray(image.convert("RGB"))
-
-
-def _decode_mask(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode not in ("L", "P", "1"):
-        raise UserError(
-            f"is a {image.mode} picture; a mask holds one class id per pixel "
-            "(an 8-bit greyscale or palette PNG)"
-        )
-    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
-    step = max((SPREAD.get(str(tile.args), 1) for tile in tiles), default=1)
-    return np.asarray(image).astype(np.uint8) // np.uint8(step)
-
-
-def _camvid(root: Path, split: str) -> tuple[LabelSet, list[Sample]]:
-    return CAMVID, pair_folders(root / split, root / f"{split}annot")
-
-
-def _voc(root: Path, split: str) -> tuple[LabelSet, list[Sample]]:
-    listing = root / "ImageSets" / "Segmentation" / f"{split}.txt"
-    if not listing.is_file():
-        raise UserError(f"{listing} does not exist; it should list the pictures of {split!r}")
-    augmented = root / "SegmentationClassAug"
-    masks = augmented if augmented.is_dir() else root / "SegmentationClass"
-    samples = [
-        Sample(root / "JPEGImages" / f"{name}.jpg", masks / f"{name}.png")
-        for name in listing.read_text(encoding="utf-8").split()
-    ]
-    _require_files(samples)
-    return VOC, samples
-
-
-def _cityscapes(root: Path, split: str) -> tuple[LabelSet, list[Sample]]:
-    pictures = sorted((root / "leftImg8bit" / split).glob("*/*_leftImg8bit.png"))
-    suffix = "_gtFine_labelIds.png"
-    labels = CITYSCAPES
-    masks = root / "gtFine" / split
-    if next(masks.glob("*/*_gtFine_labelTrainIds.png"), None) is not None:
-        suffix = "_gtFine_labelTrainIds.png"
-        labels = replace(CITYSCAPES, remap=())
-    samples = [
-        Sample(
-            picture,
-            masks / picture.parent.name / picture.name.replace("_leftImg8bit.png", suffix),
-        )
-        for picture in pictures
-    ]
-    _require_files(samples)
-    return labels, samples
-
-
-_LAYOUTS: dict[str, Callable[[Path, str], tuple[LabelSet, list[Sample]]]] = {
-    "camvid": _camvid,
-    "voc": _voc,
-    "cityscapes": _cityscapes,
+_LAYOUTS: dict[str, Callable[[Path, str], Listing]] = {
+    "camvid": layouts.camvid,
+    "voc": layouts.voc,
+    "cityscapes": layouts.cityscapes,
+    "ade20k": layouts.ade20k,
 }
 
 
-def _folders(config: DataConfig, split: Split) -> tuple[LabelSet, list[Sample]]:
+def _folders(config: DataConfig, split: Split) -> Listing:
     images, masks = (
         (config.images, config.masks) if split == "train" else (config.val_images, config.val_masks)
     )
-    prefix = "" if split == "train" else "val-"
-    if images is None or masks is None or config.labels is None:
+    labels = config.labels
+    if config.data is not None:
+        images = images or config.data / split / "images"
+        masks = masks or config.data / split / "masks"
+        labels = labels or config.data / "labels.json"
+    if images is None or masks is None or labels is None:
+        prefix = "" if split == "train" else "val-"
         raise UserError(
-            f"plain folders need --{prefix}images, --{prefix}masks and --labels; for a data set "
-            "as it is distributed give --layout and --data instead"
+            f"plain folders need --{prefix}images, --{prefix}masks and --labels, or --data with "
+            "all of them below it; for a data set as it is distributed give --layout and --data"
         )
-    return read_labels(config.labels), pair_folders(images, masks)
-
-
-def pair_folders(images: Path, masks: Path) -> list[Sample]:
-    """Pictures and masks of the same name, whatever their endings.
-
-    Raises:
-        UserError: a folder does not exist, or a picture or a mask has no partner.
-    """
-    by_stem = {path.stem: path for path in list_pictures(masks)}
-    samples, missing = [], []
-    for image in list_pictures(images):
-        mask = by_stem.pop(image.stem, None)
-        if mask is None:
-            missing.append(image)
-        else:
-            samples.append(Sample(image, mask))
-    if missing:
-        raise UserError(f"{_some(missing)} has no mask of the same name in {masks}")
-    if by_stem:
-        raise UserError(f"{_some(list(by_stem.values()))} has no picture of that name in {images}")
-    return samples
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder by name.
-
-    Raises:
-        UserError: it is not a folder.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-
-
-def _require_files(samples: list[Sample]) -> None:
-    missing = [path for sample in samples for path in sample if not path.is_file()]
-    if missing:
-        raise UserError(f"{_some(missing)} does not exist")
-
-
-def _some(paths: list[Path]) -> str:
-    more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-    return f"{paths[0]}{more}"
+    return pair_folders(read_labels(labels), images, masks)

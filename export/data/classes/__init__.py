@@ -1,0 +1,1 @@
+"""The classes of well-known data sets, a file for each."""
