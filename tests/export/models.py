@@ -36,7 +36,7 @@ def balanced_network(seed: int = 0, **changes: Any) -> DeepLab:
         assert network.classifier.bias is not None
         network.classifier.bias -= logits.mean((0, 2, 3))
         for parameter in network.classifier.parameters():
-            parameter *= 3 / logits.std((0, 2, 3)).mean()
+            parameter.mul_(3 / logits.std((0, 2, 3)).mean())
     return network
 
 
