@@ -22,7 +22,8 @@ from export.weights.initial import load_initial_weights
 from export.weights.tensor_bundle import TensorBundle
 from export.weights.tensorflow import import_tensorflow, read_variables
 from model import ModelConfig, build
-from tests.export.official import Arrays, Slim, write_bundle
+from tests.export.bundle_writer import write_bundle
+from tests.export.official import Arrays, Slim
 
 Variables = dict[str, NDArray[Any]]
 
