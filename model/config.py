@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 BackboneName = Literal[
-    "xception_41", "xception_65", "xception_71", "resnet_50", "resnet_101", "mobilenet_v2"
+    "xception_41",
+    "xception_65",
+    "xception_71",
+    "resnet_50",
+    "resnet_101",
+    "resnet_50_standard",
+    "resnet_101_standard",
+    "mobilenet_v2",
 ]
 LowLevel = Literal["conv2", "conv3"]
 OutputStride = Literal[8, 16, 32]
@@ -23,7 +30,8 @@ class ModelConfig:
     num_classes: int = 21
     """Classes that the network tells apart, without the ignored label."""
     backbone: BackboneName = "xception_65"
-    """Feature extractor of the encoder (section 3.2)."""
+    """Feature extractor of the encoder (section 3.2); ResNet in the released layout or, for
+    ImageNet weights of others, the standard one."""
     output_stride: OutputStride = 16
     """Input size over encoder output size; changeable later by `DeepLab.set_output_stride`."""
     width_multiplier: float = 1.0

@@ -1,9 +1,8 @@
-"""Weights to start training from, in this project's names or in torchvision's."""
+"""Weights to start training from, in this project's names or in others'."""
 
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +11,8 @@ import torch
 from torch import Tensor
 
 from export.errors import UserError
+from export.weights.convert import convert, recognise
 from model import DeepLab
-from model.mobilenet import NORM
-
-TORCHVISION_EPS = 1e-5
 
 
 def load_initial_weights(network: DeepLab, path: Path) -> str:
@@ -30,7 +27,14 @@ def load_initial_weights(network: DeepLab, path: Path) -> str:
     Raises:
         UserError: the file cannot be read, or does not hold this network's backbone.
     """
-    state = rename(read_state_dict(path))
+    state = read_state_dict(path)
+    if (foreign := recognise(state)) is not None:
+        if foreign.model.backbone != network.config.backbone:
+            raise UserError(
+                f"{path} holds {foreign.model.backbone} and not {network.config.backbone}; give "
+                f"--backbone {foreign.model.backbone}"
+            )
+        state = convert(foreign, state)
     own = network.state_dict()
     fitting = {
         name: tensor
@@ -50,7 +54,8 @@ def load_initial_weights(network: DeepLab, path: Path) -> str:
         )
     network.load_state_dict(fitting, strict=False)
     left = len(set(own) - set(fitting))
-    return f"{len(fitting)} tensors from {path.name}, {left} newly drawn"
+    source = f" ({foreign.what}, {foreign.pixels})" if foreign is not None else ""
+    return f"{len(fitting)} tensors from {path.name}{source}, {left} newly drawn"
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -80,49 +85,3 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise UserError(f"{path} does not hold a plain state dict of tensors")
     return dict(state)
-
-
-def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """This project's names for a state dict that may use torchvision's for MobileNetV2."""
-    if "features.0.0.weight" not in state:
-        return state
-    return _with_own_eps(
-        {
-            name: tensor
-            for key, tensor in state.items()
-            if (name := _torchvision_mobilenet_name(key)) is not None
-        }
-    )
-
-
-def _torchvision_mobilenet_name(key: str) -> str | None:
-    """Where a tensor of torchvision's `mobilenet_v2` belongs; None for its classifier."""
-    match = re.fullmatch(r"features\.(\d+)\.(.+)", key)
-    if match is None or int(match[1]) > 17:
-        return None
-    layer, rest = int(match[1]), match[2]
-    if layer == 0:
-        part = "root"
-    else:
-        names = ["depthwise", "project"] if layer == 1 else ["expand", "depthwise", "project"]
-        index, rest = rest.removeprefix("conv.").split(".", 1)
-        # The last convolution and its BatchNorm lie side by side there, not in a pair.
-        if int(index) >= len(names) - 1:
-            rest = f"{int(index) - len(names) + 1}.{rest}"
-        part = f"units.{layer - 1}.{names[min(int(index), len(names) - 1)]}"
-    kind, parameter = rest.split(".", 1)
-    return f"backbone.{part}.{('conv', 'norm')[int(kind)]}.{parameter}"
-
-
-def _with_own_eps(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Move the difference between BatchNorm epsilons into the variances.
-
-    The network then computes what it computed under torchvision's epsilon, as far as variances
-    stay positive.
-    """
-    return {
-        name: (tensor + TORCHVISION_EPS - NORM.eps).clamp_min(0)
-        if name.endswith("running_var")
-        else tensor
-        for name, tensor in state.items()
-    }

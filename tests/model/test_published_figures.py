@@ -12,6 +12,7 @@ from tests.model.backbones import meta_network
 STANDARD: dict[str, Any] = {"separable_aspp": False, "separable_decoder": False}
 X65: dict[str, Any] = {"backbone": "xception_65"}
 R101: dict[str, Any] = {"backbone": "resnet_101"}
+R101_7X7: dict[str, Any] = {"backbone": "resnet_101_standard"}
 MOBILE: dict[str, Any] = {"backbone": "mobilenet_v2", "atrous_rates": (), "decoder": False}
 PLAIN: dict[str, Any] = {"decoder": False}
 SCALES = [257, 385, 513, 641, 769, 897]
@@ -36,6 +37,12 @@ SINGLE_SCALE: list[tuple[dict[str, Any], int, float]] = [
     ({**R101, **STANDARD}, 16, 97.81),
     ({**R101, **STANDARD}, 8, 273.99),
     ({**R101, **STANDARD}, 32, 73.17),
+    ({**R101_7X7, **STANDARD, **PLAIN}, 32, 47.52),
+    ({**R101_7X7, **STANDARD, **PLAIN}, 16, 71.06),
+    ({**R101_7X7, **STANDARD, **PLAIN}, 8, 246.18),
+    ({**R101_7X7, **STANDARD}, 32, 69.28),
+    ({**R101_7X7, **STANDARD}, 16, 92.82),
+    ({**R101_7X7, **STANDARD}, 8, 267.92),
     (R101, 32, 50.55),
     (R101, 16, 65.17),
     (R101, 8, 202.06),
@@ -87,6 +94,10 @@ def test_parameters_of_the_parts() -> None:
     assert count_parameters(xception.backbone) == 37_867_312
     assert count_parameters(xception) + statistics == 41_258_213
     assert count_parameters(meta_network(**R101).backbone) == 42_623_936
+    # torchvision states 25,557,032 and 44,549,160 with its classifier of 2,049,000.
+    standard_50 = meta_network(backbone="resnet_50_standard").backbone
+    assert count_parameters(standard_50) == 25_557_032 - 2_049_000
+    assert count_parameters(meta_network(**R101_7X7).backbone) == 44_549_160 - 2_049_000
 
 
 @pytest.mark.parametrize(("settings", "output_stride", "billions"), SINGLE_SCALE, ids=describe)

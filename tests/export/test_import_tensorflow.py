@@ -1,0 +1,245 @@
+"""The official TensorFlow checkpoints, taken over variable by variable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from export.commands.import_weights import main
+from export.data.labels import CITYSCAPES, VOC
+from export.errors import UserError
+from export.weights import slim
+from export.weights.checkpoint import load_network
+from export.weights.convert import convert
+from export.weights.initial import load_initial_weights
+from export.weights.tensor_bundle import TensorBundle
+from export.weights.tensorflow import import_tensorflow, read_variables
+from model import ModelConfig, build
+from tests.export.bundle_writer import write_bundle
+from tests.export.official import Arrays, Slim
+
+Variables = dict[str, NDArray[Any]]
+
+
+def mobilenet(
+    classes: int, *, branches: int = 0, low_level: int | None = None, separable: bool = True
+) -> Slim:
+    """Without arguments what is released; the official code can also train the rest."""
+    variables = Slim()
+    variables.mobilenet_v2()
+    variables.head(320, classes, low_level, branches=branches, separable=separable)
+    return variables
+
+
+def laid_out(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    if name.endswith("depthwise_weights"):
+        return np.stack([values[:, :, channel, 0] for channel in range(values.shape[2])])[:, None]
+    if values.ndim == 4:
+        return np.stack([np.moveaxis(values[..., out], 2, 0) for out in range(values.shape[3])])
+    return values
+
+
+def check_all_arrived(variables: Arrays, own: dict[str, torch.Tensor]) -> None:
+    """Each variable is one tensor, and each tensor one variable."""
+    own = {name: tensor for name, tensor in own.items() if "num_batches" not in name}
+    expected = {laid_out(name, values).tobytes(): name for name, values in variables.items()}
+    found = {tensor.numpy().tobytes(): name for name, tensor in own.items()}
+    assert len(expected) == len(variables)
+    assert set(found) == set(expected)
+    for content, name in found.items():
+        parts = {"conv.weight": "weights", "norm.weight": "gamma", "norm.bias": "beta"}
+        parts |= {"running_mean": "moving_mean", "running_var": "moving_variance"}
+        kind = next((there for here, there in parts.items() if name.endswith(here)), "")
+        assert expected[content].endswith(kind), (name, expected[content])
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"atrous_rates": (), "decoder": False}),
+        ({"branches": 3, "low_level": 144}, {}),
+        (
+            {"branches": 3, "low_level": 144, "separable": False},
+            {"separable_aspp": False, "separable_decoder": False},
+        ),
+    ],
+    ids=["as released", "decoder", "standard convolutions"],
+)
+def test_a_whole_network_becomes_a_checkpoint(
+    settings: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+) -> None:
+    variables = mobilenet(21, **settings).variables
+    training: Variables = {
+        "MobilenetV2/Conv/weights/Momentum": np.full((3, 3, 3, 32), np.nan, np.float32),
+        "logits/semantic/biases/Momentum": np.full(21, np.nan, np.float32),
+        "global_step": np.array(30_000, np.int64),
+    }
+    index = write_bundle(tmp_path / "model.ckpt-30000", {**variables, **training})
+    out = tmp_path / "voc.safetensors"
+    report = import_tensorflow(index, out, None)
+    assert "a checkpoint for 21 classes (Pascal VOC 2012)" in report
+    assert float(report.split("at most ")[1].split()[0]) < 1e-5
+
+    network, info = load_network(out)
+    assert info.model == ModelConfig(backbone="mobilenet_v2", num_classes=21, **expected)
+    assert (info.labels, info.step) == (VOC, 30_000)
+    check_all_arrived(variables, network.state_dict())
+    other = build(info.model)
+    assert "0 newly drawn" in load_initial_weights(other, out)
+
+
+def test_a_backbone_alone_becomes_initial_weights(tmp_path: Path) -> None:
+    variables = Slim()
+    variables.xception("xception_41", (128, 256, 728), 8)
+    backbone = dict(variables.variables)
+    variables.add("xception_41/logits/weights", 1, 1, 2048, 1000)
+    variables.add("xception_41/logits/biases", 1000)
+    index = write_bundle(tmp_path / "model.ckpt", variables.variables)
+    report = import_tensorflow(index, tmp_path / "init.safetensors", None)
+    assert "weights for --backbone xception_41" in report
+    assert float(report.split("at most ")[1].split()[0]) < 1e-5
+    check_all_arrived(backbone, load_file(tmp_path / "init.safetensors"))
+
+
+def test_resnet_beta_is_read(tmp_path: Path) -> None:
+    variables = Slim()
+    variables.resnet_beta("resnet_v1_50", (3, 4, 6, 3))
+    index = write_bundle(tmp_path / "model.ckpt", variables.variables)
+    report = import_tensorflow(index, tmp_path / "init.safetensors", None)
+    assert "weights for --backbone resnet_50\n" in report + "\n"
+    check_all_arrived(variables.variables, load_file(tmp_path / "init.safetensors"))
+
+
+@pytest.mark.parametrize("backbone", ["xception_65", "xception_71", "resnet_v1_101"])
+def test_the_large_backbones_are_mapped_one_to_one(backbone: str, tmp_path: Path) -> None:
+    class Shapes(Slim):
+        def add(self, name: str, *shape: int, scale: float = 1.0, offset: float = 0.0) -> None:
+            self.variables[name] = np.broadcast_to(np.float32(1), shape)
+
+    variables = Shapes()
+    if backbone == "resnet_v1_101":
+        variables.resnet_beta(backbone, (3, 4, 23, 3))
+    else:
+        deep = backbone == "xception_71"
+        entry = (128, 256, 256, 728, 728) if deep else (128, 256, 728)
+        variables.xception(backbone, entry, 16)
+    state = {
+        name: torch.empty(laid_out(name, values).shape, device="meta")
+        for name, values in variables.variables.items()
+    }
+    foreign = slim.recognise(state)
+    used = [name for names in foreign.layers.values() for name in names[:5]]
+    assert sorted(used) == sorted(state)
+    assert len(convert(foreign, state)) == len(state)
+
+
+def test_averaged_variables_are_preferred(tmp_path: Path) -> None:
+    variables: Variables = {
+        "logits/semantic/biases": np.zeros(21, np.float32),
+        "logits/semantic/biases/ExponentialMovingAverage": np.ones(21, np.float32),
+        "logits/semantic/biases/Momentum": np.ones(21, np.float32),
+    }
+    write_bundle(tmp_path / "model.ckpt", variables)
+    state = read_variables(TensorBundle(tmp_path / "model.ckpt"))
+    assert set(state) == {"logits/semantic/biases"}
+    assert torch.equal(state["logits/semantic/biases"], torch.ones(21))
+
+
+def test_classes_get_names(tmp_path: Path) -> None:
+    names = {19: None, 151: [f"class {index}" for index in range(150)]}
+    for classes, given in names.items():
+        variables = mobilenet(classes).variables
+        index = write_bundle(tmp_path / f"{classes}.ckpt", variables)
+        out = tmp_path / f"{classes}.safetensors"
+        if given is None:
+            import_tensorflow(index, out, None)
+            assert load_network(out)[1].labels == CITYSCAPES
+            continue
+        with pytest.raises(UserError, match=r"150 classes are neither .* --labels"):
+            import_tensorflow(index, out, None)
+        with pytest.raises(UserError, match="150 classes apart, and --labels names 21"):
+            import_tensorflow(index, out, VOC)
+        assert not out.exists()
+        labels = tmp_path / "labels.json"
+        labels.write_text(json.dumps({"names": given, "data": "ADE20K"}))
+        main("import", [str(index), str(out), "--labels", str(labels)])
+        network, info = load_network(out)
+        assert (info.labels.names[0], info.dataset) == ("class 0", "ADE20K")
+        bias = network.state_dict()["classifier.bias"].numpy()
+        assert np.array_equal(bias, variables["logits/semantic/biases"][1:])
+
+
+def test_what_does_not_belong_is_named() -> None:
+    state = {
+        name: torch.from_numpy(laid_out(name, values))
+        for name, values in mobilenet(21).variables.items()
+    }
+
+    def taken(state: dict[str, torch.Tensor]) -> None:
+        convert(slim.recognise(state), state)
+
+    taken(state)
+    with pytest.raises(UserError, match="aspp9/weights is not part of mobilenet_v2"):
+        taken({**state, "aspp9/weights": torch.zeros(1)})
+    short = {name: tensor for name, tensor in state.items() if "aspp0/BatchNorm/gamma" not in name}
+    with pytest.raises(UserError, match="aspp0/BatchNorm/gamma is missing"):
+        taken(short)
+    with pytest.raises(UserError, match="7x7"):
+        taken({"resnet_v1_50/conv1/weights": torch.zeros(1)})
+    with pytest.raises(UserError, match="no backbone that can be imported: found MobilenetV3"):
+        taken({"MobilenetV3/Conv/weights": torch.zeros(1)})
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    variables = {f"layer_{index}/weights": np.ones(9, np.float32) for index in range(100)}
+    index = write_bundle(tmp_path / "model.ckpt", variables)
+    data = index.with_name("model.ckpt.data-00000-of-00001")
+    content = bytearray(data.read_bytes())
+    content[5] ^= 1
+    data.write_bytes(content)
+    bundle = TensorBundle(tmp_path / "model.ckpt")
+    assert bundle.entries.keys() == variables.keys()
+    assert torch.equal(bundle.read("layer_99/weights"), torch.ones(9))
+    with pytest.raises(UserError, match="layer_0/weights does not have its checksum"):
+        bundle.read("layer_0/weights")
+    data.unlink()
+    with pytest.raises(UserError, match="No such file"):
+        bundle.read("layer_0/weights")
+    table = bytearray(index.read_bytes())
+    table[30] ^= 1
+    index.write_bytes(table)
+    with pytest.raises(UserError, match="a checksum does not fit"):
+        TensorBundle(tmp_path / "model.ckpt")
+    for broken in (b"", b"rubbish" * 20, bytes(table[-48:])):
+        index.write_bytes(broken)
+        with pytest.raises(UserError, match="not a TensorFlow checkpoint, or damaged"):
+            TensorBundle(tmp_path / "model.ckpt")
+    with pytest.raises(UserError, match="cannot read the checkpoint"):
+        TensorBundle(tmp_path / "missing.ckpt")
+
+
+def test_tensorflow_agrees_on_the_format(tmp_path: Path) -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    variables: Variables = {**mobilenet(21).variables, "global_step": np.array(7, np.int64)}
+    write_bundle(tmp_path / "ours", variables)
+    theirs = tensorflow.train.load_checkpoint(str(tmp_path / "ours"))
+    names = sorted(variables)
+    tensors = [tensorflow.constant(variables[name]) for name in names]
+    tensorflow.raw_ops.SaveV2(
+        prefix=str(tmp_path / "theirs"),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=tensors,
+    )
+    ours = TensorBundle(tmp_path / "theirs")
+    assert ours.entries.keys() == variables.keys()
+    for name, values in variables.items():
+        assert np.array_equal(theirs.get_tensor(name), values)
+        assert np.array_equal(ours.read(name).numpy(), values)
