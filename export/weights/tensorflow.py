@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
-from export.data.labels import CITYSCAPES, VOC, LabelSet
+from export.data.labels import ADE20K, CITYSCAPES, VOC, LabelSet
 from export.errors import UserError
 from export.files import write_whole
 from export.weights import slim
@@ -38,6 +38,7 @@ class DataSet(NamedTuple):
 DATA_SETS = {
     21: DataSet("Pascal VOC 2012", VOC, (513, 513)),
     19: DataSet("Cityscapes", CITYSCAPES, (769, 769)),
+    150: DataSet("ADE20K", ADE20K, (513, 513)),
 }
 """By the number of classes."""
 
@@ -51,7 +52,7 @@ def import_tensorflow(path: Path, out: Path, labels: LabelSet | None) -> str:
     Args:
         path: the `.index` file, its `.data-*` files beside it.
         out: safetensors file to write.
-        labels: the classes, where they are neither Pascal VOC's nor Cityscapes'.
+        labels: the classes, where they are not Pascal VOC's, Cityscapes' or ADE20K's.
 
     Returns:
         What it was and how far it computes the same here.
@@ -115,8 +116,8 @@ def _describe(foreign: Foreign, labels: LabelSet | None, step: int) -> Checkpoin
         data = DATA_SETS[classes]
     else:
         raise UserError(
-            f"{foreign.what}: {classes} classes are neither Pascal VOC's nor Cityscapes'; name "
-            "them with --labels"
+            f"{foreign.what}: {classes} classes are not Pascal VOC's, Cityscapes' or ADE20K's; "
+            "name them with --labels"
         )
     if len(data.labels.names) != classes:
         raise UserError(

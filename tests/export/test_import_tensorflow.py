@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from export.commands.import_weights import main
-from export.data.labels import CITYSCAPES, VOC
+from export.data.labels import ADE20K, CITYSCAPES, VOC, LabelSet
 from export.errors import UserError
 from export.weights import slim
 from export.weights.checkpoint import load_network
@@ -152,28 +152,36 @@ def test_averaged_variables_are_preferred(tmp_path: Path) -> None:
     assert torch.equal(state["logits/semantic/biases"], torch.ones(21))
 
 
-def test_classes_get_names(tmp_path: Path) -> None:
-    names = {19: None, 151: [f"class {index}" for index in range(150)]}
-    for classes, given in names.items():
-        variables = mobilenet(classes).variables
-        index = write_bundle(tmp_path / f"{classes}.ckpt", variables)
-        out = tmp_path / f"{classes}.safetensors"
-        if given is None:
-            import_tensorflow(index, out, None)
-            assert load_network(out)[1].labels == CITYSCAPES
-            continue
-        with pytest.raises(UserError, match=r"150 classes are neither .* --labels"):
-            import_tensorflow(index, out, None)
-        with pytest.raises(UserError, match="150 classes apart, and --labels names 21"):
-            import_tensorflow(index, out, VOC)
-        assert not out.exists()
-        labels = tmp_path / "labels.json"
-        labels.write_text(json.dumps({"names": given, "data": "ADE20K"}))
-        main("import", [str(index), str(out), "--labels", str(labels)])
-        network, info = load_network(out)
-        assert (info.labels.names[0], info.dataset) == ("class 0", "ADE20K")
-        bias = network.state_dict()["classifier.bias"].numpy()
-        assert np.array_equal(bias, variables["logits/semantic/biases"][1:])
+@pytest.mark.parametrize(
+    ("classes", "labels"), [(19, CITYSCAPES), (21, VOC), (151, ADE20K)], ids=str
+)
+def test_the_number_of_classes_tells_the_data_set(
+    tmp_path: Path, classes: int, labels: LabelSet
+) -> None:
+    variables = mobilenet(classes).variables
+    out = tmp_path / "weights.safetensors"
+    import_tensorflow(write_bundle(tmp_path / "model.ckpt", variables), out, None)
+    network, info = load_network(out)
+    assert info.labels == labels
+    bias = network.state_dict()["classifier.bias"].numpy()
+    # Of ADE20K's 151 the first is no class.
+    assert np.array_equal(bias, variables["logits/semantic/biases"][classes == 151 :])
+
+
+def test_other_classes_need_names(tmp_path: Path) -> None:
+    index = write_bundle(tmp_path / "model.ckpt", mobilenet(7).variables)
+    out = tmp_path / "weights.safetensors"
+    with pytest.raises(UserError, match=r"7 classes are not .* --labels"):
+        import_tensorflow(index, out, None)
+    with pytest.raises(UserError, match="7 classes apart, and --labels names 21"):
+        import_tensorflow(index, out, VOC)
+    assert not out.exists()
+    labels = tmp_path / "labels.json"
+    names = [f"class {index}" for index in range(7)]
+    labels.write_text(json.dumps({"names": names, "data": "own pictures"}))
+    main("import", [str(index), str(out), "--labels", str(labels)])
+    info = load_network(out)[1]
+    assert (info.labels.names[0], info.dataset) == ("class 0", "own pictures")
 
 
 def test_what_does_not_belong_is_named() -> None:
