@@ -32,10 +32,10 @@ ROWS = (
 )
 
 
-def scale_channels(channels: int, multiplier: float) -> int:
-    """Channels times multiplier, rounded to a multiple of 8 and never more than 10 % down."""
-    scaled = max(8, int(channels * multiplier + 4) // 8 * 8)
-    return scaled + 8 if scaled < 0.9 * channels * multiplier else scaled
+def scale_channels(channels: int, multiplier: float, divisor: int = 8) -> int:
+    """Channels times multiplier, rounded to a multiple and never more than 10 % down."""
+    scaled = max(divisor, int(channels * multiplier + divisor / 2) // divisor * divisor)
+    return scaled + divisor if scaled < 0.9 * channels * multiplier else scaled
 
 
 class InvertedResidual(Unit):
@@ -69,14 +69,16 @@ class InvertedResidual(Unit):
         return (x + output if self.residual else output), endpoint
 
 
-def mobilenet_v2(output_stride: int, width_multiplier: float = 1.0) -> Backbone:
+def mobilenet_v2(
+    output_stride: int, width_multiplier: float = 1.0, width_divisor: int = 8
+) -> Backbone:
     """Build MobileNetV2 with its channels scaled by `width_multiplier`."""
-    channels = scale_channels(32, width_multiplier)
+    channels = scale_channels(32, width_multiplier, width_divisor)
     root = ConvNorm(3, channels, 3, NORM, stride=2, activation=relu6)
     units: list[Unit] = []
     for row in ROWS:
         for index in range(row.repeats):
-            out_channels = scale_channels(row.channels, width_multiplier)
+            out_channels = scale_channels(row.channels, width_multiplier, width_divisor)
             stride = row.stride if index == 0 else 1
             units.append(InvertedResidual(channels, out_channels, row.expansion, stride))
             channels = out_channels

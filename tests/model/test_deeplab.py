@@ -142,6 +142,7 @@ def test_initial_weights_follow_the_release() -> None:
         ({"num_classes": 256}, "num_classes"),
         ({"width_multiplier": 0.5}, "mobilenet_v2"),
         ({"backbone": "mobilenet_v2", "width_multiplier": 0.0}, "positive"),
+        ({"backbone": "mobilenet_v2", "width_divisor": 0}, "at least 1"),
         ({"backbone": "mobilenet_v2", "multi_grid": (1, 2, 4)}, "multi-grid"),
         ({"multi_grid": (1, 2)}, "three"),
         ({"atrous_rates": (6, 7)}, "even"),
