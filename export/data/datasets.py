@@ -62,6 +62,10 @@ class DataSet:
     labels: LabelSet
     samples: tuple[Sample, ...]
 
+    @property
+    def pictures(self) -> list[Path]:
+        return [sample.image for sample in self.samples]
+
 
 def load_dataset(config: DataConfig, split: Split) -> DataSet:
     """List the pairs of a split. Nothing is decoded; `check_data` does that.
@@ -244,6 +248,18 @@ def list_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder")
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+
+
+def some_pictures(folder: Path, most: int = 16) -> list[Path]:
+    """Up to so many pictures spread over a folder.
+
+    Raises:
+        UserError: there are none.
+    """
+    paths = list_pictures(folder)
+    if not paths:
+        raise UserError(f"{folder} holds no pictures")
+    return paths[:: -(-len(paths) // most)]
 
 
 def _require_files(samples: list[Sample]) -> None:
