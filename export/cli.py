@@ -23,6 +23,7 @@ COMMANDS = {
     "export": Command("export", "Write a checkpoint as an ONNX file and check it"),
     "quantise": Command("quantise", "Write an ONNX file in 8-bit integers, for CPUs"),
     "import": Command("import_weights", "Turn others' weights into this project's"),
+    "pull": Command("pull", "Download a released model, convert and export it"),
 }
 
 
