@@ -9,7 +9,8 @@ from typing import Annotated
 import tyro
 
 from export.commands.arguments import parse
-from export.data.datasets import DataConfig, DataSet, load_dataset, some_pictures
+from export.data.datasets import DataConfig, DataSet, load_dataset
+from export.data.pictures import some_pictures
 from export.errors import UserError
 from export.graph.to_onnx import export_onnx
 

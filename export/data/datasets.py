@@ -250,18 +250,6 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
 
 
-def some_pictures(folder: Path, most: int = 16) -> list[Path]:
-    """Up to so many pictures spread over a folder.
-
-    Raises:
-        UserError: there are none.
-    """
-    paths = list_pictures(folder)
-    if not paths:
-        raise UserError(f"{folder} holds no pictures")
-    return paths[:: -(-len(paths) // most)]
-
-
 def _require_files(samples: list[Sample]) -> None:
     missing = [path for sample in samples for path in sample if not path.is_file()]
     if missing:

@@ -19,8 +19,9 @@ from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
 from export.evaluation.predict import padded, segment
 from export.files import write_whole
+from export.graph.agreement import spread
 from export.graph.onnx_model import OnnxModel
-from export.graph.to_onnx import quality_of, require_name, spread
+from export.graph.to_onnx import quality_of, require_name
 
 CALIBRATION_PICTURES = 24
 QUANTISED = ["Conv", "Relu", "Clip", "Concat", "Resize"]

@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 
-from export.data.datasets import DataSet, read_image, require_classes
+from export.data.datasets import DataSet, require_classes
 from export.data.labels import IGNORED
 from export.errors import UserError
 from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
-from export.evaluation.predict import PAD_VALUE, Predictor, padded_size, torch_predictor
+from export.evaluation.predict import PAD_VALUE, padded_size, torch_predictor
 from export.files import write_whole
+from export.graph.agreement import SHAPES, checked_sizes, least_agreement
 from export.graph.finish import finish
 from export.graph.onnx_model import OnnxModel
 from export.graph.segmentation_graph import SegmentationGraph
@@ -33,9 +32,6 @@ from export.weights.checkpoint import CheckpointInfo, load_network
 from model import DeepLab
 
 TRACED_SIZE = (257, 321)
-LONG_SIDE = 513
-SHAPES = ((1, 1), (3, 4), (4, 3), (9, 16), (16, 9))
-"""Height to width of the pictures of the agreement check; none gives the traced size."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REQUIRED_AGREEMENT = {False: 0.9999, True: 0.99}
 """Share of pixels that must equal PyTorch's, by half precision or not."""
@@ -162,48 +158,6 @@ def forget_origin(graph: onnx.GraphProto) -> None:
         del noted.metadata_props[:]
     for tensor in graph.initializer:
         del tensor.metadata_props[:]
-
-
-def checked_sizes(info: CheckpointInfo) -> tuple[tuple[int, int], ...]:
-    """(height, width) of the agreement check: 513 at the long side.
-
-    Less for a network that was imported and never trained here, if it was made for less.
-    """
-    stride = max(16, info.model.output_stride)
-    made_for = padded_size(max(info.crop), stride)
-    long_side = min(LONG_SIDE, made_for) if info.step == 0 else LONG_SIDE
-    return tuple(
-        (
-            padded_size((long_side - 1) * height // max(height, width) + 1, stride),
-            padded_size((long_side - 1) * width // max(height, width) + 1, stride),
-        )
-        for height, width in SHAPES
-    )
-
-
-def least_agreement(
-    reference: Predictor,
-    candidate: Predictor,
-    pictures: Sequence[Path],
-    sizes: Iterable[tuple[int, int]],
-) -> float:
-    """The lowest share of equal pixels over several sizes and batch sizes of real pictures."""
-    shares = []
-    for count, size in enumerate(sizes, start=1):
-        images = np.stack([_resized(path, size) for path in spread(pictures, count)])
-        shares.append(float((reference(images) == candidate(images)).mean()))
-    return min(shares)
-
-
-def spread(pictures: Sequence[Path], count: int) -> Iterable[Path]:
-    """Pictures from all over a list."""
-    step = max(1, len(pictures) // count)
-    return (pictures[(index * step) % len(pictures)] for index in range(count))
-
-
-def _resized(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    image = Image.fromarray(read_image(path))
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def describe(

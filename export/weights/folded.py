@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from export.data.augment import normalise
-from export.data.datasets import read_image, some_pictures
+from export.data.datasets import read_image
+from export.data.pictures import some_pictures
 from model.layers import ConvNorm
 
 CALIBRATION_SIDE = 513

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.data.augment import normalise
-from export.data.datasets import read_image, some_pictures
+from export.data.datasets import read_image
+from export.data.pictures import some_pictures
 from export.errors import UserError
 from model import DeepLab
 

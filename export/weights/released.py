@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from export.data.datasets import some_pictures
 from export.data.labels import VOC
+from export.data.pictures import some_pictures
 from export.download import download
 from export.errors import UserError
 from export.graph.to_onnx import export_onnx, require_name
