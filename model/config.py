@@ -36,6 +36,8 @@ class ModelConfig:
     """Input size over encoder output size; changeable later by `DeepLab.set_output_stride`."""
     width_multiplier: float = 1.0
     """Channels of the backbone relative to the original."""
+    width_divisor: int = 8
+    """Scaled channels are multiples of it; 1 in the released MobileNetV2 DeepLabs of width 0.5."""
     multi_grid: tuple[int, int, int] | None = None
     """Unit rates of the last block; None is (1, 2, 4) for ResNet and (1, 1, 1) for the others."""
     atrous_rates: tuple[int, ...] = (6, 12, 18)
@@ -71,6 +73,10 @@ class ModelConfig:
             raise ValueError(f"num_classes is {self.num_classes}; it must be 2 to 255")
         if self.width_multiplier <= 0:
             raise ValueError(f"width_multiplier is {self.width_multiplier}; it must be positive")
+        if self.width_divisor < 1:
+            raise ValueError(f"width_divisor is {self.width_divisor}; it must be at least 1")
+        if self.width_divisor != 8 and self.backbone != "mobilenet_v2":
+            raise ValueError(f"{self.backbone} has no width divisor; only mobilenet_v2 has")
         if self.multi_grid is not None and self.backbone == "mobilenet_v2":
             raise ValueError("mobilenet_v2 has no multi-grid; leave it unset")
         if self.multi_grid is not None and (len(self.multi_grid) != 3 or min(self.multi_grid) < 1):

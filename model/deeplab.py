@@ -72,7 +72,7 @@ class DeepLab(nn.Module):
 
 def build_backbone(config: ModelConfig) -> Backbone:
     if config.backbone == "mobilenet_v2":
-        return mobilenet_v2(config.output_stride, config.width_multiplier)
+        return mobilenet_v2(config.output_stride, config.width_multiplier, config.width_divisor)
     family = resnet if config.backbone.startswith("resnet") else xception
     return family(config.backbone, config.output_stride, config.multi_grid, config.width_multiplier)
 

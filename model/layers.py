@@ -37,10 +37,10 @@ HEAD_NORM = BatchNorm(eps=1e-5, decay=0.9997)
 """BatchNorm of ASPP and decoder; each backbone states its own."""
 
 
-def scale_channels(channels: int, multiplier: float) -> int:
-    """Channels times multiplier, rounded to a multiple of 8 and never more than 10 % down."""
-    scaled = max(8, int(channels * multiplier + 4) // 8 * 8)
-    return scaled + 8 if scaled < 0.9 * channels * multiplier else scaled
+def scale_channels(channels: int, multiplier: float, divisor: int = 8) -> int:
+    """Channels times multiplier, rounded to a multiple and never more than 10 % down."""
+    scaled = max(divisor, int(channels * multiplier + divisor / 2) // divisor * divisor)
+    return scaled + divisor if scaled < 0.9 * channels * multiplier else scaled
 
 
 class ConvNorm(nn.Module):

@@ -63,14 +63,16 @@ class InvertedResidual(Unit):
         return (x + output if self.residual else output), endpoint
 
 
-def mobilenet_v2(output_stride: int, width_multiplier: float = 1.0) -> Backbone:
+def mobilenet_v2(
+    output_stride: int, width_multiplier: float = 1.0, width_divisor: int = 8
+) -> Backbone:
     """Build MobileNetV2 with its channels scaled by `width_multiplier`."""
-    channels = scale_channels(32, width_multiplier)
+    channels = scale_channels(32, width_multiplier, width_divisor)
     root = ConvNorm(3, channels, 3, NORM, stride=2, activation=relu6)
     units: list[Unit] = []
     for row in ROWS:
         for index in range(row.repeats):
-            out_channels = scale_channels(row.channels, width_multiplier)
+            out_channels = scale_channels(row.channels, width_multiplier, width_divisor)
             stride = row.stride if index == 0 else 1
             units.append(InvertedResidual(channels, out_channels, row.expansion, stride))
             channels = out_channels

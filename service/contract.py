@@ -22,9 +22,12 @@ class Quality(BaseModel):
     """What was measured, on what, and how well it went."""
 
     metric: str
-    value: Fraction
+    value: Fraction | None
+    """None where nothing was measured."""
     data: str
     per_class: dict[str, Fraction] = {}
+    published: str | None = None
+    """What those who trained it say of its quality, and where; measured by nobody here."""
 
 
 class ModelCard(BaseModel):

@@ -10,12 +10,12 @@ from typing import Annotated
 import tyro
 
 from export.commands.arguments import parse
-from export.data.labels import read_labels
+from export.data.labels import LabelSet, read_labels
 from export.errors import UserError
 from export.weights.exported import import_exported
 from export.weights.state_dict import import_state_dict
 from export.weights.tensorflow import import_tensorflow
-from export.weights.tflite import import_tflite
+from export.weights.tflite import TfliteOptions, import_tflite
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,17 @@ class ImportArguments:
 
     file: Annotated[Path, tyro.conf.Positional]
     """State dict of torchvision or timm (.pth, .pt, .bin, .safetensors), official DeepLab
-    checkpoint (.index), MobileNetV2 in TensorFlow Lite (.tflite), or a file of `deeplab export`
-    (.onnx)."""
+    checkpoint (.index), MobileNetV2 DeepLab or classifier in TensorFlow Lite (.tflite), or a file
+    of `deeplab export` (.onnx)."""
     out: Annotated[Path, tyro.conf.Positional]
     """safetensors file to write."""
     images: Path | None = None
     """Folder of pictures like those to train on; BatchNorm statistics are measured on some where
     a file has none."""
+    pictures: Path | None = None
+    """Folder of pictures to compare with a .tflite on, run in LiteRT; --images if not given."""
     labels: Path | None = None
-    """JSON file that names the classes, where they are neither Pascal VOC's nor Cityscapes'."""
+    """JSON file that names the classes, where they are not those of a well-known data set."""
 
 
 def main(name: str, arguments: list[str]) -> None:
@@ -50,27 +52,29 @@ def _state_dict(arguments: ImportArguments) -> str:
 
 
 def _tensorflow(arguments: ImportArguments) -> str:
-    labels = read_labels(arguments.labels) if arguments.labels else None
-    return import_tensorflow(arguments.file, arguments.out, labels)
+    return import_tensorflow(arguments.file, arguments.out, _labels(arguments))
 
 
 def _tflite(arguments: ImportArguments) -> str:
-    import_tflite(arguments.file, _images(arguments), arguments.out)
-    return f"wrote {arguments.out}"
+    return import_tflite(
+        arguments.file,
+        arguments.out,
+        TfliteOptions(arguments.images, arguments.pictures, _labels(arguments)),
+    )
+
+
+def _labels(arguments: ImportArguments) -> LabelSet | None:
+    return read_labels(arguments.labels) if arguments.labels else None
 
 
 def _exported(arguments: ImportArguments) -> str:
-    import_exported(arguments.file, _images(arguments), arguments.out)
-    return f"wrote {arguments.out}"
-
-
-def _images(arguments: ImportArguments) -> Path:
     if arguments.images is None:
         raise UserError(
             f"{arguments.file} has no BatchNorm left to train with; give --images, a folder of "
             "pictures like those to train on"
         )
-    return arguments.images
+    import_exported(arguments.file, arguments.images, arguments.out)
+    return f"wrote {arguments.out}"
 
 
 KINDS: dict[str, Callable[[ImportArguments], str]] = {

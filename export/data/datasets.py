@@ -72,6 +72,10 @@ class DataSet:
     labels: LabelSet
     samples: tuple[Sample, ...]
 
+    @property
+    def pictures(self) -> list[Path]:
+        return [sample.image for sample in self.samples]
+
 
 def load_dataset(config: DataConfig, split: Split) -> DataSet:
     """List the pairs of a split. Nothing is decoded; `check_data` does that.

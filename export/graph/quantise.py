@@ -19,8 +19,9 @@ from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
 from export.evaluation.predict import padded, segment
 from export.files import write_whole
+from export.graph.agreement import spread
 from export.graph.onnx_model import OnnxModel
-from export.graph.to_onnx import quality_of, require_name, spread
+from export.graph.to_onnx import quality_of, require_name
 
 CALIBRATION_PICTURES = 24
 QUANTISED = ["Conv", "Relu", "Clip", "Concat", "Resize"]
@@ -53,7 +54,7 @@ class Pictures(CalibrationDataReader):  # type: ignore[misc]
     """Pictures from all over the training data, as the quantiser asks for them."""
 
     def __init__(self, training: DataSet, output_stride: int) -> None:
-        paths = spread(training, min(CALIBRATION_PICTURES, len(training.samples)))
+        paths = spread(training.pictures, min(CALIBRATION_PICTURES, len(training.samples)))
         self._images = (padded(read_image(path), output_stride) for path in paths)
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
@@ -107,7 +108,7 @@ def quantise(
 def share_equal(original: OnnxModel, quantised: OnnxModel, data: DataSet) -> float:
     """The share of pixels, over some pictures, on which two models agree."""
     shares = []
-    for path in spread(data, min(COMPARED_PICTURES, len(data.samples))):
+    for path in spread(data.pictures, min(COMPARED_PICTURES, len(data.samples))):
         image = read_image(path)
         masks = [
             segment(model.predict, image, original.output_stride) for model in (original, quantised)

@@ -8,7 +8,7 @@ import logging
 import re
 import subprocess
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 
-from export.data.datasets import DataSet, read_image, require_classes
+from export.data.datasets import DataSet, require_classes
 from export.data.labels import IGNORED
 from export.errors import UserError
 from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
-from export.evaluation.predict import PAD_VALUE, Predictor, padded_size, torch_predictor
+from export.evaluation.predict import PAD_VALUE, padded_size, torch_predictor
 from export.files import write_whole
+from export.graph.agreement import SHAPES, checked_sizes, least_agreement
 from export.graph.finish import finish
 from export.graph.onnx_model import OnnxModel
 from export.graph.segmentation_graph import SegmentationGraph
@@ -33,12 +32,10 @@ from export.weights.checkpoint import CheckpointInfo, load_network
 from model import DeepLab
 
 TRACED_SIZE = (257, 321)
-CHECKED_SIZES = ((513, 513), (385, 513), (513, 385), (289, 513), (513, 289))
-"""(height, width) of the agreement check, none of them the traced one: 1:1, 4:3, 3:4, 16:9 and
-9:16 with a long side of 513."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REQUIRED_AGREEMENT = {False: 0.9999, True: 0.99}
 """Share of pixels that must equal PyTorch's, by half precision or not."""
+UNMEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -48,42 +45,51 @@ class ExportReport:
     path: Path
     megabytes: float
     agreement: float
-    matrix: ConfusionMatrix
+    matrix: ConfusionMatrix | None
+    """None where there were no labels to measure with."""
 
     def __str__(self) -> str:
+        quality = f"{self.matrix.mean_iou:.4f}" if self.matrix is not None else UNMEASURED
         return (
             f"wrote {self.path} ({self.megabytes:.1f} MB)\n"
             f"agreement with PyTorch: {self.agreement:.6f} of pixels, the least over "
-            f"{len(CHECKED_SIZES)} sizes and batches of 1 to {len(CHECKED_SIZES)}\n"
-            f"mean IoU of the file: {self.matrix.mean_iou:.4f}"
+            f"{len(SHAPES)} sizes and batches of 1 to {len(SHAPES)}\n"
+            f"mean IoU of the file: {quality}"
         )
 
 
 def export_onnx(
     checkpoint: Path,
     out: Path,
-    validation: DataSet,
+    validation: DataSet | Sequence[Path],
     *,
     name: str,
     fp16: bool = False,
     confidence: bool = False,
+    published: str | None = None,
 ) -> ExportReport:
     """Convert, check on real pictures, measure, describe, write.
 
     Args:
-        checkpoint: what `deeplab train` wrote.
+        checkpoint: what `deeplab train` or `deeplab import` wrote.
         out: the ONNX file to write; only written when every check passed.
-        validation: pictures for the agreement check and the recorded quality.
+        validation: labelled pictures for the agreement check and the recorded quality, or
+            pictures without labels for the check alone.
         name: what the service calls the model.
         fp16: half precision inside.
         confidence: add the output `confidence`.
+        published: what others say of its quality, and where.
 
     Raises:
         UserError: the checkpoint or the data do not fit, or the file disagrees with PyTorch.
     """
     require_name(name)
     network, info = load_network(checkpoint)
-    require_classes(info.labels.names, validation, checkpoint)
+    labelled = validation if isinstance(validation, DataSet) else None
+    if labelled is not None:
+        require_classes(info.labels.names, labelled, checkpoint)
+    pictures = validation.pictures if isinstance(validation, DataSet) else validation
+    sizes = checked_sizes(info)
     reference = torch_predictor(network)
     converted = convert(network, fp16=fp16, confidence=confidence)
     if not fp16 and not confidence:
@@ -91,14 +97,19 @@ def export_onnx(
         # branches would forbid CUDA graphs.
         converted = finish(converted, info.model)
     model = OnnxModel(converted.SerializeToString())
-    agreement = least_agreement(reference, model.predict, validation)
+    agreement = least_agreement(reference, model.predict, pictures, sizes)
     if agreement < REQUIRED_AGREEMENT[fp16]:
         raise UserError(
             f"the converted model agrees with PyTorch on {agreement:.6f} of the pixels only; "
             f"{REQUIRED_AGREEMENT[fp16]} is required, so nothing was written"
         )
-    matrix = measure(model.predict, validation, info.model.output_stride)
-    describe(converted, name, info, matrix, validation, agreement)
+    matrix, quality = None, {"metric": "mean IoU", "value": None, "data": UNMEASURED}
+    if labelled is not None:
+        matrix = measure(model.predict, labelled, info.model.output_stride)
+        quality = quality_of(matrix, labelled)
+    if published is not None:
+        quality["published"] = published
+    describe(converted, name, info, quality, sizes, agreement)
     data = converted.SerializeToString()
     write_whole(out, data)
     return ExportReport(out, len(data) / 1e6, agreement, matrix)
@@ -149,36 +160,16 @@ def forget_origin(graph: onnx.GraphProto) -> None:
         del tensor.metadata_props[:]
 
 
-def least_agreement(reference: Predictor, candidate: Predictor, data: DataSet) -> float:
-    """The lowest share of equal pixels over several sizes and batch sizes of real pictures."""
-    shares = []
-    for count, size in enumerate(CHECKED_SIZES, start=1):
-        images = np.stack([_resized(path, size) for path in spread(data, count)])
-        shares.append(float((reference(images) == candidate(images)).mean()))
-    return min(shares)
-
-
-def spread(data: DataSet, count: int) -> Iterable[Path]:
-    """Pictures from all over a data set."""
-    step = max(1, len(data.samples) // count)
-    return (data.samples[(index * step) % len(data.samples)].image for index in range(count))
-
-
-def _resized(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    image = Image.fromarray(read_image(path))
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
-
-
 def describe(
     model: onnx.ModelProto,
     name: str,
     info: CheckpointInfo,
-    matrix: ConfusionMatrix,
-    validation: DataSet,
+    quality: dict[str, Any],
+    checked: Iterable[tuple[int, int]],
     agreement: float,
 ) -> None:
     """Write the metadata properties of the contract into the model."""
-    sizes = {(padded_size(info.crop[0]), padded_size(info.crop[1])), *CHECKED_SIZES}
+    sizes = {(padded_size(info.crop[0]), padded_size(info.crop[1])), *checked}
     labels = info.labels
     properties = {
         "name": name,
@@ -189,7 +180,7 @@ def describe(
         "output_stride": str(info.model.output_stride),
         "training_data": info.dataset,
         "licence": labels.licence,
-        "quality": json.dumps(quality_of(matrix, validation)),
+        "quality": json.dumps(quality),
         "input_sizes": json.dumps(sorted(sizes)),
         "pad_value": str(PAD_VALUE),
         "source_revision": source_revision(),

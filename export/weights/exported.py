@@ -68,6 +68,6 @@ def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     tensors = {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in model.graph.initializer
-        if tensor.name.startswith(PREFIX)
+        if tensor.name.startswith(PREFIX) and tensor.data_type == onnx.TensorProto.FLOAT
     }
     return config, tensors

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from export.data.augment import normalise
-from export.data.datasets import list_pictures, read_image
-from export.errors import UserError
+from export.data.datasets import read_image
+from export.data.pictures import some_pictures
 from model.layers import ConvNorm
 
-CALIBRATION_PICTURES = 16
 CALIBRATION_SIDE = 513
 
 
@@ -29,6 +28,11 @@ class FoldedConv(NamedTuple):
     weight: Tensor
     """float32, as PyTorch lays it out."""
     bias: Tensor
+
+
+def conv_norms(network: nn.Module) -> list[ConvNorm]:
+    """All layers that have a BatchNorm, in the order they run."""
+    return [module for module in network.modules() if isinstance(module, ConvNorm)]
 
 
 def set_folded(layer: ConvNorm, conv: FoldedConv) -> None:
@@ -79,12 +83,9 @@ def unfold(network: nn.Module, layers: list[ConvNorm], pictures: Path) -> None:
 
 
 def _calibration_images(folder: Path) -> list[Tensor]:
-    """Up to 16 pictures spread over a folder, float32 [1, 3, H, W] in -1..1."""
-    paths = list_pictures(folder)
-    if not paths:
-        raise UserError(f"{folder} holds no pictures to measure BatchNorm statistics with")
+    """The pictures, none larger than 513 pixels, float32 [1, 3, H, W] in -1..1."""
     images = []
-    for path in paths[:: -(-len(paths) // CALIBRATION_PICTURES)]:
+    for path in some_pictures(folder):
         image = Image.fromarray(read_image(path))
         image.thumbnail((CALIBRATION_SIDE, CALIBRATION_SIDE))
         pixels = normalise(np.asarray(image))

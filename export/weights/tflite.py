@@ -1,95 +1,113 @@
-"""Initial weights for MobileNetV2 out of a TensorFlow Lite file."""
+"""MobileNetV2 networks out of TensorFlow Lite files: whole DeepLabs, or backbones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import tflite
-import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from export.data.labels import VOC, LabelSet
 from export.errors import UserError
-from export.weights.folded import FoldedConv, set_folded, unfold
-from model import ModelConfig, build
-from model.layers import ConvNorm
+from export.weights.checkpoint import CheckpointInfo, save_checkpoint
+from export.weights.folded import conv_norms, set_folded, unfold
+from export.weights.litert import compare
+from export.weights.tflite_deeplab import LAYERS, Mismatch, backbone_config, read_deeplab
+from export.weights.tflite_file import TfliteFile
+from model import DeepLab
 
 
-def import_tflite(path: Path, pictures: Path, out: Path) -> None:
-    """Write the backbone of a MobileNetV2 `.tflite` file as initial weights.
+@dataclass(frozen=True)
+class TfliteOptions:
+    """What is known of a file beside the file."""
 
-    Quantised weights are dequantised. The layers after the backbone are left out.
+    images: Path | None = None
+    """Folder of pictures to measure BatchNorm statistics with."""
+    pictures: Path | None = None
+    """Folder of pictures to compare the imported network with the file on."""
+    labels: LabelSet | None = None
+    """The classes; those of Pascal VOC for 21 if not given."""
+    dataset: str | None = None
+    """What it was trained on."""
 
-    Args:
-        path: MobileNetV2 classifier or DeepLab, width multiplier 1.0, float or quantised.
-        pictures: folder of pictures like those it will be trained on, to measure BatchNorm
-            statistics with; up to 16 of them are used.
-        out: safetensors file to write.
+
+def import_tflite(path: Path, out: Path, options: TfliteOptions) -> str:
+    """Write a whole DeepLab as a checkpoint, or the backbone of a classifier as initial weights.
+
+    Quantised weights are dequantised.
+
+    Returns:
+        What was written, and how well it agrees with the file.
 
     Raises:
-        UserError: a file cannot be read, or holds another network.
+        UserError: a file cannot be read, holds another network, or disagrees with what was made
+            of it.
     """
-    backbone = build(ModelConfig(backbone="mobilenet_v2")).backbone.eval()
-    layers = [module for module in backbone.modules() if isinstance(module, ConvNorm)]
-    convs = list(read_convs(path))[: len(layers)]
-    shapes = [tuple(layer.conv.weight.shape) for layer in layers]
-    if [tuple(conv.weight.shape) for conv in convs] != shapes:
-        raise UserError(f"{path} does not hold a MobileNetV2 of width multiplier 1.0")
-    for layer, conv in zip(layers, convs, strict=True):
-        set_folded(layer, conv)
-    unfold(backbone, layers, pictures)
+    file = TfliteFile(path)
+    if len(file.convs) < LAYERS:
+        raise UserError(f"{path} does not hold a MobileNetV2")
+    if file.shapes[file.input][1:3] == file.shapes[file.output][1:3]:
+        return _import_deeplab(path, file, out, options)
+    return _import_backbone(path, file, out, options)
+
+
+def _import_backbone(path: Path, file: TfliteFile, out: Path, options: TfliteOptions) -> str:
+    if options.images is None:
+        raise UserError(
+            f"{path} holds a classifier, of which the backbone is of use for training; give "
+            "--images, a folder of pictures like those to train on"
+        )
+    config = backbone_config(path, file, classes=2, output_stride=32)
+    backbone = DeepLab(config).backbone.eval()
+    layers = conv_norms(backbone)
+    for layer, conv in zip(layers, file.convs, strict=False):
+        set_folded(layer, conv.folded)
+    unfold(backbone, layers, options.images)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file({f"backbone.{name}": t for name, t in backbone.state_dict().items()}, out)
+    return f"wrote {out}: the backbone, MobileNetV2 of width {config.width_multiplier:g}"
 
 
-def read_convs(path: Path) -> Iterator[FoldedConv]:
-    """The convolutions of a file in the order they run.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+def _import_deeplab(path: Path, file: TfliteFile, out: Path, options: TfliteOptions) -> str:
     try:
-        file = tflite.Model.GetRootAs(path.read_bytes())
-        graph = file.Subgraphs(0)
-    except OSError as error:
-        raise UserError(f"cannot read the TensorFlow Lite file {path}: {error.strerror}") from error
-    except Exception as error:  # the parser trusts offsets that it finds in the file
-        raise UserError(f"{path} is not a TensorFlow Lite file") from error
-    for index in range(graph.OperatorsLength()):
-        operator = graph.Operators(index)
-        code = file.OperatorCodes(operator.OpcodeIndex())
-        kind = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        if kind not in (tflite.BuiltinOperator.CONV_2D, tflite.BuiltinOperator.DEPTHWISE_CONV_2D):
-            continue
-        weight = _tensor(file, graph.Tensors(operator.Inputs(1)))
-        bias = _tensor(file, graph.Tensors(operator.Inputs(2)))
-        # TensorFlow Lite lays weights out as OHWI, depthwise ones as 1HWO.
-        axes = (3, 0, 1, 2) if kind == tflite.BuiltinOperator.DEPTHWISE_CONV_2D else (0, 3, 1, 2)
-        yield FoldedConv(
-            torch.from_numpy(weight.transpose(axes).copy()), torch.from_numpy(bias.copy())
+        network = read_deeplab(path, file)
+    except Mismatch as mismatch:
+        raise UserError(
+            f"{path} is no MobileNetV2 DeepLab that this network can hold: {mismatch}"
+        ) from mismatch
+    labels = _labels(path, network.config.num_classes, options.labels)
+    if options.images is not None:
+        unfold(network, conv_norms(network), options.images)
+    agreement = compare(path, network, options.pictures or options.images)
+    _, height, width, _ = file.shapes[file.input]
+    info = CheckpointInfo(
+        model=network.config,
+        labels=labels,
+        dataset=options.dataset or f"not stated in {path.name}",
+        step=0,
+        best_step=0,
+        best_mean_iou=0.0,
+        optimizer="none",
+        crop=(height, width),
+    )
+    save_checkpoint(out, network, info)
+    trainable = (
+        "BatchNorm has the statistics of the pictures: --init can take it"
+        if options.images is not None
+        else "BatchNorm is folded away: to evaluate and export; give --images to train from it"
+    )
+    config = network.config
+    return (
+        f"wrote {out}: DeepLabv3, MobileNetV2 of width {config.width_multiplier:g}, output stride "
+        f"{config.output_stride}, {config.num_classes} classes, for pictures of {width}x{height}\n"
+        f"{trainable}\n{agreement}"
+    )
+
+
+def _labels(path: Path, classes: int, given: LabelSet | None) -> LabelSet:
+    labels = given or VOC
+    if len(labels.names) != classes:
+        raise UserError(
+            f"{path} tells {classes} classes apart; give --labels, a file that names as many"
         )
-
-
-_DTYPES = {
-    tflite.TensorType.FLOAT32: np.float32,
-    tflite.TensorType.UINT8: np.uint8,
-    tflite.TensorType.INT8: np.int8,
-    tflite.TensorType.INT32: np.int32,
-}
-
-
-def _tensor(file: tflite.Model, tensor: tflite.Tensor) -> NDArray[np.float32]:
-    """A constant of the file in float32, dequantised if need be."""
-    raw = file.Buffers(tensor.Buffer()).DataAsNumpy()
-    stored = raw.view(_DTYPES[tensor.Type()]).reshape(tensor.ShapeAsNumpy())
-    quantisation = tensor.Quantization()
-    if quantisation is None or quantisation.ScaleLength() == 0:
-        return stored.astype(np.float32)
-    shape = [1] * stored.ndim
-    if quantisation.ScaleLength() > 1:
-        shape[quantisation.QuantizedDimension()] = -1
-    scale = quantisation.ScaleAsNumpy().reshape(shape)
-    zero = quantisation.ZeroPointAsNumpy().reshape(shape)
-    return ((stored.astype(np.float64) - zero) * scale).astype(np.float32)
+    return labels

@@ -141,6 +141,8 @@ def test_initial_weights_follow_the_release() -> None:
         ({"num_classes": 1}, "num_classes"),
         ({"num_classes": 256}, "num_classes"),
         ({"width_multiplier": 0.0}, "positive"),
+        ({"backbone": "mobilenet_v2", "width_divisor": 0}, "at least 1"),
+        ({"width_divisor": 1}, "only mobilenet_v2"),
         ({"aspp_channels": 0}, "aspp_channels"),
         ({"backbone": "mobilenet_v2", "multi_grid": (1, 2, 4)}, "multi-grid"),
         ({"multi_grid": (1, 2)}, "three"),

@@ -26,3 +26,9 @@ def test_width_multiplier_reaches_every_layer() -> None:
     half = meta_network(backbone="mobilenet_v2", width_multiplier=0.5).backbone
     assert half.out_channels == 160
     assert half.low_level_channels == {"conv2": 96, "conv3": 96}
+
+
+def test_the_released_half_network_has_channels_of_any_number() -> None:
+    half = meta_network(backbone="mobilenet_v2", width_multiplier=0.5, width_divisor=1).backbone
+    assert half.low_level_channels == {"conv2": 72, "conv3": 96}
+    assert half.out_channels == 160

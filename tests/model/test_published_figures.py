@@ -121,6 +121,15 @@ def test_multiply_adds_of_a_whole_street_picture() -> None:
     assert count_macs(network, 1025, 2049) / 1e9 == pytest.approx(21.23, rel=1e-3)
 
 
+@pytest.mark.parametrize(("output_stride", "billions"), [(16, 0.88), (8, 2.84)])
+def test_multiply_adds_of_the_released_half_network(output_stride: int, billions: float) -> None:
+    """Published with two digits, of a graph that has a little more in it than convolutions."""
+    network = meta_network(
+        **MOBILE, width_multiplier=0.5, width_divisor=1, output_stride=output_stride
+    )
+    assert count_macs(network) / 1e9 == pytest.approx(billions, rel=0.015)
+
+
 def test_multiply_adds_of_the_heads() -> None:
     """ASPP and decoder alone, as differences of whole networks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def test_the_one_in_integers_is_the_same_model_and_nearly_as_good() -> None:
     small = Session(BUILT_IN_MODEL.with_name("camvid-mobilenetv2-int8.onnx"), "cpu")
     for field in ("labels", "palette", "input_sizes", "training_data", "licence"):
         assert getattr(small.card, field) == getattr(plain.card, field)
+    assert plain.card.quality.value and small.card.quality.value
     assert plain.card.quality.value - 0.005 < small.card.quality.value
     with Image.open(SAMPLE_PICTURE) as sample:
         image = np.asarray(sample.convert("RGB").resize((513, 385)))
@@ -79,6 +81,13 @@ def test_wrong_properties_are_named(
 ) -> None:
     with pytest.raises(ContractError, match=what):
         read_card({**metadata, f"deeplab.{field}": value}, "x.onnx")
+
+
+def test_a_model_may_have_no_measured_quality(metadata: dict[str, str]) -> None:
+    quality = {"metric": "mean IoU", "value": None, "data": "not measured", "published": "0.7 (X)"}
+    card = read_card({**metadata, "deeplab.quality": json.dumps(quality)}, "x.onnx")
+    assert card.quality.value is None
+    assert card.quality.published == "0.7 (X)"
 
 
 def drop_metadata(model: onnx.ModelProto) -> None:

@@ -1,0 +1,113 @@
+"""Models that others have released: the table, and from an address to a served file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from export.data.labels import VOC
+from export.data.pictures import some_pictures
+from export.download import download
+from export.errors import UserError
+from export.graph.to_onnx import export_onnx, require_name
+from export.weights.tflite import TfliteOptions, import_tflite
+
+TABLE = Path(__file__).with_name("released.toml")
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid"))
+class Released:
+    """A row of the table."""
+
+    what: str
+    """One line for the list."""
+    address: str
+    licence: str
+    """Of the weights, and what is known of the pictures that they were trained on."""
+    trained_on: str
+    sha256: str | None = None
+    """None where nobody has written it down."""
+    published: str | None = None
+    """Quality as those who trained it state it, and where."""
+
+    @property
+    def file_name(self) -> str:
+        return self.address.rsplit("/", 1)[-1]
+
+
+def read_table(path: Path = TABLE) -> dict[str, Released]:
+    """The released models by name.
+
+    Raises:
+        UserError: the file cannot be read or is no such table.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(dict[str, Released]).validate_python(content)
+    except OSError as error:
+        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a TOML file: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        )
+        raise UserError(f"{path} is no table of released models: {problems}") from error
+
+
+def pull(
+    name: str, released: Released, out: Path, pictures: Path, sha256: str | None = None
+) -> str:
+    """Download, convert into a checkpoint, export as an ONNX file.
+
+    Args:
+        name: what the service calls the model.
+        released: its row.
+        out: the ONNX file to write; the downloaded file and the checkpoint go beside it.
+        pictures: folder of pictures that the conversion and the export are checked on.
+        sha256: checksum to use instead of the row's.
+
+    Returns:
+        What was written, how well it agrees, and what was published of it.
+
+    Raises:
+        UserError: a step failed; the message says which and why.
+    """
+    require_name(name)
+    suffix = next((s for s in CONVERTERS if released.file_name.endswith(s)), None)
+    if suffix is None:
+        raise UserError(
+            f"{released.address} is of no kind that can be converted; those are "
+            f"{', '.join(CONVERTERS)}"
+        )
+    wanted = sha256.lower() if sha256 else released.sha256
+    original = out.with_name(released.file_name)
+    found = download(released.address, original, wanted)
+    verified = "as it should be" if wanted else "not verified: the table has none to compare with"
+    checkpoint = out.with_suffix(".safetensors")
+    imported = CONVERTERS[suffix](original, checkpoint, released, pictures)
+    exported = export_onnx(
+        checkpoint, out, some_pictures(pictures), name=name, published=released.published
+    )
+    lines = [f"{original}: SHA-256 {found}, {verified}", imported, str(exported)]
+    if released.published is not None:
+        lines.append(f"published: {released.published}")
+    lines.append(f"licence: {released.licence}")
+    return "\n".join(lines)
+
+
+def _tflite(original: Path, checkpoint: Path, released: Released, pictures: Path) -> str:
+    labels = dataclasses.replace(VOC, licence=released.licence)
+    options = TfliteOptions(pictures=pictures, labels=labels, dataset=released.trained_on)
+    return import_tflite(original, checkpoint, options)
+
+
+Converter = Callable[[Path, Path, Released, Path], str]
+"""From a downloaded file to a checkpoint, with its row and pictures to check on."""
+CONVERTERS: dict[str, Converter] = {".tflite": _tflite}
+"""By the ending of the file's name."""
