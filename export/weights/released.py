@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import tarfile
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from export.data.labels import VOC
+from export.data.labels import ADE20K, CITYSCAPES, VOC, LabelSet
 from export.data.pictures import some_pictures
 from export.download import download
 from export.errors import UserError
 from export.graph.to_onnx import export_onnx, require_name
+from export.weights.tensorflow import import_tensorflow
 from export.weights.tflite import TfliteOptions, import_tflite
 
 TABLE = Path(__file__).with_name("released.toml")
@@ -30,6 +34,8 @@ class Released:
     licence: str
     """Of the weights, and what is known of the pictures that they were trained on."""
     trained_on: str
+    classes: Literal["voc", "cityscapes", "ade20k"] = "voc"
+    """Data set whose classes it tells apart."""
     sha256: str | None = None
     """None where nobody has written it down."""
     published: str | None = None
@@ -38,6 +44,12 @@ class Released:
     @property
     def file_name(self) -> str:
         return self.address.rsplit("/", 1)[-1]
+
+    @property
+    def labels(self) -> LabelSet:
+        """Its classes, with its own licence and data."""
+        known = {"voc": VOC, "cityscapes": CITYSCAPES, "ade20k": ADE20K}[self.classes]
+        return dataclasses.replace(known, licence=self.licence, data=self.trained_on, remap=())
 
 
 def read_table(path: Path = TABLE) -> dict[str, Released]:
@@ -102,12 +114,32 @@ def pull(
 
 
 def _tflite(original: Path, checkpoint: Path, released: Released, pictures: Path) -> str:
-    labels = dataclasses.replace(VOC, licence=released.licence)
-    options = TfliteOptions(pictures=pictures, labels=labels, dataset=released.trained_on)
+    options = TfliteOptions(pictures=pictures, labels=released.labels, dataset=released.trained_on)
     return import_tflite(original, checkpoint, options)
+
+
+def _archive(original: Path, checkpoint: Path, released: Released, _: Path) -> str:
+    """The TensorFlow checkpoint in a .tar.gz; what else is in there, such as a graph, is left."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(original) as archive:
+                for member in archive.getmembers():
+                    # Without folders, so that no name can lead out of this one.
+                    member.name = Path(member.name).name
+                    if ".ckpt" in member.name and member.isfile():
+                        archive.extract(member, folder, filter="data")
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise UserError(
+                f"{original} cannot be unpacked ({error}); download it again"
+            ) from error
+        indices = sorted(Path(folder).glob("*.index"))
+        if len(indices) != 1:
+            raise UserError(f"{original} holds {len(indices)} checkpoints; one was expected")
+        said = import_tensorflow(indices[0], checkpoint, released.labels)
+        return said.replace(str(indices[0].with_suffix("")), indices[0].stem)
 
 
 Converter = Callable[[Path, Path, Released, Path], str]
 """From a downloaded file to a checkpoint, with its row and pictures to check on."""
-CONVERTERS: dict[str, Converter] = {".tflite": _tflite}
+CONVERTERS: dict[str, Converter] = {".tflite": _tflite, ".tar.gz": _archive}
 """By the ending of the file's name."""

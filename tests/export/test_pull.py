@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import socket
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +23,8 @@ from export.errors import UserError
 from export.weights.checkpoint import load_network
 from export.weights.released import TABLE, read_table
 from service.contract import read_card
+from tests.export.bundle_writer import write_bundle
+from tests.export.official import Slim
 from tests.export.tflite_files import deeplab_file, random_network
 
 CONTENT = bytes(range(256)) * 1200
@@ -211,6 +215,46 @@ def test_an_unverified_download_is_called_that(
     assert len(host.asked) == 1
     with pytest.raises(UserError, match="instead of 00"):
         main("pull", ["tiny", str(out), "--table", str(rows), "--sha256", "00"])
+
+
+def archive_of(files: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def test_a_tensorflow_archive_is_pulled_wherever_its_names_lead(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.weights.released.export_onnx", lambda *_, **__: "exported")
+    variables = Slim()
+    variables.mobilenet_v2()
+    variables.head(320, 19, None, branches=0, separable=True)
+    index = write_bundle(tmp_path / "model.ckpt-30000", variables.variables)
+    files = {f"../../up/{path.name}": path.read_bytes() for path in tmp_path.glob("model.*")}
+    host.files["/zoo.tar.gz"] = archive_of({"frozen_inference_graph.pb": b"graph", **files})
+    address = f"{host.url}/zoo.tar.gz"
+    rows = table(host, tmp_path / "t.toml", address=address, classes="cityscapes")
+    out = tmp_path / "models" / "zoo.onnx"
+    main("pull", ["tiny", str(out), "--table", str(rows)])
+    info = load_network(out.with_suffix(".safetensors"))[1]
+    assert (info.labels.names[0], info.labels.licence) == ("road", "made for tests")
+    assert info.dataset == "nothing"
+    assert not list(tmp_path.rglob("up"))
+
+    for broken in (
+        archive_of({index.name: CONTENT})[:500],
+        archive_of({"a.pb": b""}),
+        b"no archive",
+    ):
+        (out.parent / "zoo.tar.gz").unlink()
+        host.files["/zoo.tar.gz"] = broken
+        with pytest.raises(UserError, match=r"cannot be unpacked|holds 0 checkpoints"):
+            main("pull", ["tiny", str(out), "--table", str(rows)])
 
 
 def test_mistakes_are_explained_before_anything_is_fetched(host: Host, tmp_path: Path) -> None:
