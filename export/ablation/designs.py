@@ -9,6 +9,7 @@ from model import LowLevel, ModelConfig
 
 PAPER_CHANNELS = 256
 """Channels of ASPP and of the decoder's convolutions in the paper."""
+PAPER_NETWORKS = {"resnet": "ResNet-101", "xception": "Xception-65"}
 NO_DECODER = "none"
 
 
@@ -66,6 +67,13 @@ class Table:
     rows: tuple[Row, ...]
     choice: Design
     """What the paper took, and what the others are compared with."""
+
+    def published(self, backbone: str) -> tuple[str, list[float]]:
+        """The paper's network that is nearest to a backbone, and its mean IoU for each row."""
+        family = "xception" if backbone.startswith("xception") else "resnet"
+        if any(family not in row.paper for row in self.rows):
+            family = "resnet"
+        return PAPER_NETWORKS[family], [row.paper[family] for row in self.rows]
 
 
 def _resnet(label: str, design: Design, paper: float) -> Row:

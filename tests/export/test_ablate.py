@@ -166,6 +166,9 @@ def test_the_report_pairs_runs_of_one_seed() -> None:
     assert "| no decoder | 40.33 ± 10.02 | -2.00 ± 1.00" in text
     assert "79.17" in text and "77.21" not in text
     assert "77.21" in report(grid, ["decoder"], "resnet_50")
+    assert "paper, Xception-65" in text
+    # The paper has the first two tables for one network alone.
+    assert TABLES["1"].published("xception_41") == TABLES["1"].published("resnet_50")
     assert "10.00 ± 0.00" in text
 
 
