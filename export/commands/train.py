@@ -28,5 +28,4 @@ def main(name: str, arguments: list[str]) -> None:
     recipe = peek.parse_known_args(arguments)[0].recipe
     default = TrainArguments(load_recipe(recipe) if recipe else TrainConfig(), recipe)
     parsed = parse(TrainArguments, name, arguments, default)
-    best = train(parsed.config, resume=parsed.resume)
-    print(f"best checkpoint: {best}")
+    train(parsed.config, resume=parsed.resume)
