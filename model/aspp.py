@@ -10,6 +10,21 @@ from torch import Tensor, nn
 from model.layers import HEAD_NORM, ConvNorm, SeparableConv, head_conv
 
 
+class PooledNorm(nn.BatchNorm2d):
+    """BatchNorm of one value per channel and picture, [N, C, 1, 1].
+
+    The one value of a batch of one has no variance to normalise by: while training, such a batch
+    uses the running statistics, as evaluation does.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] == 1:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
 class ImagePooling(ConvNorm):
     """The mean of the whole feature map, projected and spread over the map again.
 
@@ -18,24 +33,11 @@ class ImagePooling(ConvNorm):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 1, HEAD_NORM)
+        self.norm = PooledNorm(out_channels, HEAD_NORM.eps, 1 - HEAD_NORM.decay)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = self.conv(x.mean((2, 3), keepdim=True))
-        # One value per channel has no variance to normalise by: a batch of one uses the
-        # running statistics, as evaluation does.
-        if self.training and pooled.shape[0] == 1:
-            pooled = nn.functional.batch_norm(
-                pooled,
-                self.norm.running_mean,
-                self.norm.running_var,
-                self.norm.weight,
-                self.norm.bias,
-                eps=self.norm.eps,
-            )
-        else:
-            pooled = self.norm(pooled)
         # Resizing a single cell with aligned corners is a plain copy of it.
-        return self.activation(pooled).expand(-1, -1, *x.shape[2:])
+        return super().forward(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
 
 
 class ASPP(nn.Module):

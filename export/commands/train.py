@@ -25,5 +25,4 @@ def main(name: str, arguments: list[str]) -> None:
     recipe, config = recipe_of(arguments)
     default = TrainArguments(config, recipe)
     parsed = parse(TrainArguments, name, arguments, default)
-    best = train(parsed.config, resume=parsed.resume)
-    print(f"best checkpoint: {best}")
+    train(parsed.config, resume=parsed.resume)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,28 +41,43 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Positions(Sampler[list[int]]):
-    """The positions of each batch from a step on."""
+    """The positions of each batch from a step on: one process's part of the whole batches."""
 
-    def __init__(self, config: TrainConfig, start: int) -> None:
+    def __init__(self, config: TrainConfig, start: int, rank: int = 0, count: int = 1) -> None:
         self.config = config
         self.start = start
+        self.rank = rank
+        self.count = count
 
     def __iter__(self) -> Iterator[list[int]]:
-        size = self.config.batch_size
+        part = self.config.batch_size // self.count
         for step in range(self.start, self.config.steps):
-            yield list(range(step * size, (step + 1) * size))
+            first = step * self.config.batch_size + self.rank * part
+            yield list(range(first, first + part))
 
     def __len__(self) -> int:
         return self.config.steps - self.start
 
 
 def build_loader(
-    dataset: DataSet, config: TrainConfig, start: int
+    dataset: DataSet, config: TrainConfig, start: int, rank: int = 0, count: int = 1
 ) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches of steps `start` to `config.steps`: float32 [N, 3, H, W], int64 [N, H, W]."""
+    """Batches of steps `start` to `config.steps`: float32 [n, 3, H, W], int64 [n, H, W].
+
+    The batch is split evenly over `count` processes, of which this is the one number `rank`.
+    """
     return DataLoader(
         Samples(dataset, config),
-        batch_sampler=Positions(config, start),
+        batch_sampler=Positions(config, start, rank, count),
         num_workers=config.workers,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=leave_group,
     )
+
+
+def leave_group(_: int) -> None:
+    """Keep signals that reach a whole group of processes from ending the loading of samples.
+
+    The parent, which is asked to stop by them, finishes its step and ends its loaders itself.
+    """
+    os.setpgrp()

@@ -33,7 +33,9 @@ class TrainConfig:
     steps: int = 30_000
     """Optimiser steps in all."""
     batch_size: int = 16
-    """Samples per step."""
+    """Samples per step, over all processes and micro-batches."""
+    accumulate: int = 1
+    """Micro-batches that a step's samples pass through in turn, to need less memory."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum 0.9 as in the paper, or AdamW."""
     learning_rate: float = 0.007
@@ -52,6 +54,10 @@ class TrainConfig:
     """Use the running statistics as they are (the second stage at output stride 8)."""
     class_weighting: float = 0.0
     """Weight of a class in the loss: share of its pixels ^ -this; 0 is the paper's plain loss."""
+    hard_fraction: float = 1.0
+    """Share of each picture's pixels, those of the largest loss, that is learnt from."""
+    hard_steps: int = 0
+    """Steps over which that share falls from 1; 0 begins with it."""
     lovasz: float = 0.0
     """Weight of the Lovász loss beside cross entropy; it counts classes rather than pixels."""
     ema_decay: float = 0.0
@@ -66,9 +72,17 @@ class TrainConfig:
     """Seed of the order, augmentation and new weights."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "eval_every"):
+        for name in ("steps", "batch_size", "accumulate", "eval_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.batch_size % self.accumulate:
+            raise UserError(
+                f"batch_size is {self.batch_size}; accumulate = {self.accumulate} must divide it"
+            )
+        if not 0 < self.hard_fraction <= 1:
+            raise UserError(f"hard_fraction is {self.hard_fraction}; it must be above 0, up to 1")
+        if self.hard_steps < 0:
+            raise UserError(f"hard_steps is {self.hard_steps}; it must be at least 0")
         if self.learning_rate <= 0:
             raise UserError(f"learning_rate is {self.learning_rate}; it must be positive")
         if self.lovasz < 0:
@@ -82,17 +96,15 @@ class TrainConfig:
 def load_recipe(path: Path) -> TrainConfig:
     """A training configuration from a TOML file that states only what differs.
 
+    It differs from the defaults, or from the recipe beside it that it calls its `base`.
+
     Raises:
-        UserError: the file cannot be read or names a setting that does not exist.
+        UserError: a file cannot be read or names a setting that does not exist.
     """
+    merged = dataclasses.asdict(TrainConfig())
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is not a TOML file: {error}") from error
-    try:
-        merged = _merge(dataclasses.asdict(TrainConfig()), content)
+        for changes in reversed(_with_bases(path)):
+            merged = _merge(merged, changes)
         return TypeAdapter(TrainConfig).validate_python(merged)
     except ValidationError as error:
         problems = (
@@ -100,6 +112,30 @@ def load_recipe(path: Path) -> TrainConfig:
             for item in error.errors()
         )
         raise UserError(f"{path}: {'; '.join(problems)}") from error
+
+
+def _with_bases(path: Path) -> list[dict[str, Any]]:
+    """What a recipe, its base, the base's base and so on change."""
+    chain, read = [], [path.resolve()]
+    while True:
+        changes = _read_recipe(read[-1])
+        base = changes.pop("base", None)
+        chain.append(changes)
+        if base is None:
+            return chain
+        following = read[-1].parent / str(base)
+        if following in read:
+            raise UserError(f"{path}: the recipe is, by way of its bases, its own base")
+        read.append(following)
+
+
+def _read_recipe(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not a TOML file: {error}") from error
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

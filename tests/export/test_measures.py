@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from export.errors import UserError
 from export.evaluation.metrics import ConfusionMatrix
-from export.training.loss import cross_entropy, drawn_pixels, lovasz_softmax
+from export.training.loss import (
+    class_weights,
+    cross_entropy,
+    drawn_pixels,
+    hard_share,
+    lovasz_softmax,
+    pixel_weight,
+)
 from export.training.optimiser import build_optimizer, learning_rate
-from export.training.train import class_weights
 from model import DeepLab
 from tests.export.runs import TINY_MODEL, tiny_config
 
@@ -41,9 +49,63 @@ def test_loss_is_the_weighted_mean_over_labelled_pixels() -> None:
     target = torch.randint(0, 3, (2, 4, 5))
     target[0, :2] = 255
     expected = torch.nn.functional.cross_entropy(logits, target, weights, ignore_index=255)
-    torch.testing.assert_close(cross_entropy(logits, target, weights), expected)
+    torch.testing.assert_close(
+        cross_entropy(logits, target, weights, pixel_weight(target, weights)), expected
+    )
     nothing = torch.full_like(target, 255)
-    assert cross_entropy(logits, nothing, weights) == 0
+    assert cross_entropy(logits, nothing, weights, pixel_weight(nothing, weights)) == 0
+
+
+def hard_cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor, share: float
+) -> float:
+    """The hardest pixels' loss, pixel by pixel."""
+    kept, weight = 0.0, 0.0
+    for scores, labels in zip(logits.flatten(2), target.flatten(1), strict=True):
+        losses = []
+        for place, label in enumerate(labels.tolist()):
+            if label != 255:
+                weight += float(weights[label])
+                chance = float(scores[:, place].softmax(0)[label])
+                losses.append(-float(weights[label]) * math.log(chance))
+        losses.sort(reverse=True)
+        kept += sum(losses[: math.ceil(share * len(losses))])
+    return kept / (share * weight)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.7])
+def test_hard_pixels_are_those_of_the_largest_weighted_loss(share: float) -> None:
+    torch.manual_seed(0)
+    logits, weights = 3 * torch.randn(3, 4, 7, 5), torch.tensor([0.5, 1.0, 2.0, 5.0])
+    target = torch.randint(0, 4, (3, 7, 5))
+    target[0, :4] = 255
+    target[2] = 255
+    total = pixel_weight(target, weights)
+    actual = cross_entropy(logits, target, weights, total, share)
+    assert float(actual) == pytest.approx(hard_cross_entropy(logits, target, weights, share))
+    assert actual > cross_entropy(logits, target, weights, total)
+    parts = [cross_entropy(logits[k, None], target[k, None], weights, total, share) for k in (0, 1)]
+    torch.testing.assert_close(parts[0] + parts[1], actual)
+
+
+def test_easy_pixels_get_no_gradient() -> None:
+    logits = torch.tensor([5.0, 1.0, -5.0, 2.0]).reshape(1, 1, 2, 2)
+    logits = torch.cat((logits, torch.zeros(1, 1, 2, 2)), dim=1).requires_grad_()
+    target, weights = torch.zeros(1, 2, 2, dtype=torch.int64), torch.ones(2)
+    cross_entropy(logits, target, weights, pixel_weight(target, weights), 0.5).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert (logits.grad[0, 0] != 0).tolist() == [[False, True], [True, False]]
+
+
+def test_the_share_of_hard_pixels_falls(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, tmp_path, hard_fraction=0.2, hard_steps=100)
+    assert [hard_share(config, step) for step in (0, 50, 100, 500)] == pytest.approx(
+        [1, 0.6, 0.2, 0.2]
+    )
+    assert hard_share(tiny_config(tmp_path, tmp_path, hard_fraction=0.2), 0) == pytest.approx(0.2)
+    assert hard_share(tiny_config(tmp_path, tmp_path), 7) == 1
+    with pytest.raises(UserError, match="hard_fraction is 0"):
+        tiny_config(tmp_path, tmp_path, hard_fraction=0.0)
 
 
 def test_poly_schedule(tmp_path: Path) -> None:
