@@ -9,7 +9,6 @@ import onnx
 import torch
 from onnx import numpy_helper
 from safetensors.torch import save_file
-from torch import Tensor
 
 from export.errors import UserError
 from export.weights.folded import FoldedConv, set_folded, unfold
@@ -31,19 +30,18 @@ def import_exported(path: Path, pictures: Path, out: Path) -> None:
     Raises:
         UserError: a file cannot be read, or is no such file.
     """
-    config, tensors = _read(path)
+    config, convs = _read(path)
     network = DeepLab(config).eval()
     layers = {
         name: module for name, module in network.named_modules() if isinstance(module, ConvNorm)
     }
     try:
         for name, layer in layers.items():
-            weight = tensors[f"{name}.conv.weight"]
-            set_folded(layer, FoldedConv(weight, tensors[f"{name}.conv.weight_bias"]))
+            set_folded(layer, convs[f"{name}.conv"])
         with torch.no_grad():
-            network.classifier.weight.copy_(tensors["classifier.weight"])
+            network.classifier.weight.copy_(convs["classifier"].weight)
             assert network.classifier.bias is not None
-            network.classifier.bias.copy_(tensors["classifier.bias"])
+            network.classifier.bias.copy_(convs["classifier"].bias)
     except (KeyError, RuntimeError) as error:
         raise UserError(
             f"{path} does not hold its network in single precision ({error}); 8-bit and --fp16 "
@@ -54,7 +52,8 @@ def import_exported(path: Path, pictures: Path, out: Path) -> None:
     save_file(network.state_dict(), out)
 
 
-def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[ModelConfig, dict[str, FoldedConv]]:
+    """What network a file holds, and its convolutions in single precision by name."""
     try:
         model = onnx.load(path)
         properties = {entry.key: entry.value for entry in model.metadata_props}
@@ -66,8 +65,17 @@ def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
             f"{path} is not a file of `deeplab export` ({type(error).__name__}: {error})"
         ) from error
     tensors = {
-        tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in model.graph.initializer
-        if tensor.name.startswith(PREFIX) and tensor.data_type == onnx.TensorProto.FLOAT
+        if tensor.data_type == onnx.TensorProto.FLOAT
     }
-    return config, tensors
+    convs = {}
+    for node in model.graph.node:
+        names = node.input[1:3]
+        if node.op_type != "Conv" or any(name not in tensors for name in names):
+            continue
+        weight = tensors[names[0]]
+        # The exporter leaves biases of zero out, and gives equal ones one name.
+        bias = tensors[names[1]] if len(names) > 1 else torch.zeros(weight.shape[0])
+        convs[names[0].removeprefix(PREFIX).removesuffix(".weight")] = FoldedConv(weight, bias)
+    return config, convs
