@@ -87,6 +87,8 @@ class Run:
                     f"{path} belongs to a run with another {what} than this command's; choose "
                     "another --out"
                 )
+        if self.average is not None and not checkpoint.average:
+            raise UserError(f"{path} belongs to a run without an average; leave out --ema-decay")
         self.network.load_state_dict(checkpoint.weights)
         restore_optimizer(self.optimizer, checkpoint.optimizer)
         if self.average is not None:

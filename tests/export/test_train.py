@@ -224,6 +224,13 @@ def test_a_run_is_never_overwritten_or_resumed_from_nothing(shapes: Path, tmp_pa
             train(dataclasses.replace(config, **change), resume=True)
 
 
+def test_an_average_cannot_begin_in_the_middle(shapes: Path, tmp_path: Path) -> None:
+    config = tiny_config(shapes, tmp_path / "run", steps=1)
+    train(config)
+    with pytest.raises(UserError, match="leave out --ema-decay"):
+        train(dataclasses.replace(config, steps=2, ema_decay=0.5), resume=True)
+
+
 def test_a_run_that_diverges_says_so(shapes: Path, tmp_path: Path) -> None:
     config = tiny_config(shapes, tmp_path / "run", optimizer="sgd", learning_rate=1e30)
     with pytest.raises(UserError, match="lower --learning-rate"):
