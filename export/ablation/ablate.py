@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from safetensors.torch import save
 from tqdm import tqdm
 
+from export.ablation.backbone import shared_backbone
 from export.ablation.designs import Design, designs
 from export.ablation.result import Result, comparable, measured
+from export.ablation.running import finish
 from export.ablation.shrink import shrunk_config
 from export.data.datasets import load_dataset
 from export.errors import UserError
-from export.files import write_whole
 from export.training.config import TrainConfig
-from export.training.train import LAST, train
-from export.weights.checkpoint import load_checkpoint
-from export.weights.initial import load_initial_weights
-from model import build
 
 RESULT = "result.json"
+OUT = Path("runs/ablation")
+"""Where a grid goes unless its recipe or --out says otherwise."""
 
 
 @dataclass(frozen=True)
 class AblateConfig:
     """Train the paper's decoder designs on one backbone, over several seeds.
 
-    A stopped or killed grid goes on where it was when the same command is given again.
+    A stopped or killed grid goes on when the same command is given again: with the runs that have
+    no result yet, the one that was running from its last checkpoint.
     """
 
-    train: TrainConfig = field(default_factory=TrainConfig)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(out=OUT))
     recipe: Path | None = None
     """TOML file with training settings that differ from the defaults; flags override it."""
     tables: tuple[Literal["1", "2", "decoder"], ...] = ("1", "2", "decoder")
@@ -47,6 +45,13 @@ class AblateConfig:
     trimap_widths: tuple[int, ...] = (1, 2, 4, 8, 16)
     """Widths in pixels of the bands around label edges that are measured apart."""
 
+    def __post_init__(self) -> None:
+        for name in ("tables", "seeds", "trimap_widths"):
+            if not getattr(self, name):
+                raise UserError(f"{name} is empty; give at least one")
+        if self.pretrain_steps < 0 or (self.picture_width is not None and self.picture_width < 1):
+            raise UserError("--pretrain-steps and --picture-width cannot be negative")
+
 
 def ablate(config: AblateConfig) -> list[Result]:
     """Run what has no result yet.
@@ -58,7 +63,9 @@ def ablate(config: AblateConfig) -> list[Result]:
         UserError: the data or settings cannot be used, or --out holds results of others.
     """
     base = with_data(config)
-    base = dataclasses.replace(base, init=backbone_weights(base, config.pretrain_steps))
+    backbone, checksum = shared_backbone(base, config.pretrain_steps)
+    base = dataclasses.replace(base, init=backbone)
+    common = common_settings(config, base, checksum)
     todo = [(seed, design) for seed in config.seeds for design in designs(config.tables)]
     results = []
     for seed, design in tqdm(todo, "grid", unit="run"):
@@ -68,63 +75,32 @@ def ablate(config: AblateConfig) -> list[Result]:
             model=design.applied(base.model),
             out=base.out / design.name / str(seed),
         )
-        results.append(result_of(run, design, config.trimap_widths))
+        results.append(result_of(run, design, common))
     return results
 
 
 def with_data(config: AblateConfig) -> TrainConfig:
     """The training configuration on the pictures that the grid is to use."""
-    base = config.train
-    if config.picture_width is None:
+    base, width = config.train, config.picture_width
+    if width is None:
         return base
     splits = load_dataset(base.data, "train"), load_dataset(base.data, "val")
-    data = shrunk_config(*splits, config.picture_width, base.out / "pictures")
+    data = shrunk_config(*splits, width, base.out / f"pictures-{width}")
     return dataclasses.replace(base, data=data)
 
 
-def backbone_weights(base: TrainConfig, steps: int) -> Path | None:
-    """A file of nothing but a backbone, the same for every run; None to draw it anew.
-
-    Heads must not come along: one that was trained without decoder would favour that design.
-    """
-    path = base.out / "backbone.safetensors"
-    if path.is_file():
-        return path
-    if steps:
-        first = dataclasses.replace(
-            base,
-            steps=steps,
-            eval_every=steps,
-            model=dataclasses.replace(base.model, decoder=False),
-            out=base.out / "backbone",
-        )
-        finish(first)
-        source = load_checkpoint(first.out / LAST).weights
-    elif base.init is not None:
-        network = build(base.model)
-        load_initial_weights(network, base.init)
-        source = network.state_dict()
-    else:
-        return None
-    backbone = {name: tensor for name, tensor in source.items() if name.startswith("backbone.")}
-    write_whole(path, save(backbone))
-    return path
+def common_settings(config: AblateConfig, base: TrainConfig, backbone: str) -> dict[str, Any]:
+    """What all runs of a grid share beside their training configuration."""
+    splits = load_dataset(base.data, "train"), load_dataset(base.data, "val")
+    return {
+        "data": splits[0].name,
+        "pictures": [len(split.samples) for split in splits],
+        "backbone": backbone,
+        "trimap_widths": list(config.trimap_widths),
+    }
 
 
-def finish(config: TrainConfig) -> None:
-    """Train to the end, from the last checkpoint if there is one; what it says goes to a file."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    last = config.out / LAST
-    if last.exists() and load_checkpoint(last).info.step >= config.steps:
-        return
-    with (
-        (config.out / "train.txt").open("a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-    ):
-        train(config, resume=last.exists())
-
-
-def result_of(run: TrainConfig, design: Design, trimap_widths: tuple[int, ...]) -> Result:
+def result_of(run: TrainConfig, design: Design, common: dict[str, Any]) -> Result:
     """The result of a run, trained now if it has none.
 
     The weights of the last step count, so that none of the runs picks its best moment.
@@ -132,15 +108,14 @@ def result_of(run: TrainConfig, design: Design, trimap_widths: tuple[int, ...]) 
     Raises:
         UserError: there is a result of other settings.
     """
-    run = dataclasses.replace(run, eval_every=run.steps)
     path = run.out / RESULT
-    settings = comparable(run)
+    settings = comparable(run) | common
     if path.is_file():
         result = Result.load(path)
         if result.settings != settings:
             raise UserError(f"{path} belongs to another grid's settings; choose another --out")
         return result
     finish(run)
-    result = measured(run, design.name, settings, trimap_widths)
+    result = measured(run, design.name, settings)
     result.save(path)
     return result

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from export.ablation.designs import TABLES, Row, Table
+from export.ablation.designs import PAPER_CHANNELS, TABLES, Row, Table
 from export.ablation.result import Result
-from export.evaluation.text import billions
+from export.evaluation.text import billions, markdown
 
 Grid = dict[str, dict[int, Result]]
 """Results by design, then by seed."""
@@ -20,15 +21,22 @@ class Spread:
 
     values: tuple[float, ...]
 
+    @classmethod
+    def of(cls, shares: Iterable[float | None]) -> Spread:
+        """Of shares between 0 and 1; None, where there was nothing to measure, is left out."""
+        return cls(tuple(100 * share for share in shares if share is not None))
+
     @property
     def mean(self) -> float:
-        return mean(self.values)
+        return mean(self.values) if self.values else math.nan
 
     @property
     def deviation(self) -> float | None:
         return stdev(self.values) if len(self.values) > 1 else None
 
     def text(self, sign: str = "") -> str:
+        if not self.values:
+            return "-"
         around = "" if self.deviation is None else f" ± {self.deviation:.2f}"
         return f"{self.mean:{sign}.2f}{around}"
 
@@ -42,7 +50,7 @@ def grid_of(results: Sequence[Result]) -> Grid:
 
 def quality(grid: Grid, row: Row) -> Spread:
     """Mean IoU of a design over its seeds."""
-    return Spread(tuple(100 * result.mean_iou for result in grid[row.design.name].values()))
+    return Spread.of(result.mean_iou for result in grid[row.design.name].values())
 
 
 def difference(grid: Grid, table: Table, row: Row) -> Spread:
@@ -52,11 +60,8 @@ def difference(grid: Grid, table: Table, row: Row) -> Spread:
     than the difference of the means.
     """
     choice = grid[table.choice.name]
-    return Spread(
-        tuple(
-            100 * (result.mean_iou - choice[seed].mean_iou)
-            for seed, result in grid[row.design.name].items()
-        )
+    return Spread.of(
+        result.mean_iou - choice[seed].mean_iou for seed, result in grid[row.design.name].items()
     )
 
 
@@ -94,16 +99,18 @@ def table_text(grid: Grid, table: Table, backbone: str) -> str:
                 f"{figure:.2f}",
             ]
         )
-    seeds = len(grid[table.choice.name])
-    return f"{table.title} ({backbone}, {seeds} seeds)\n\n{markdown(rows)}"
+    chosen_runs = grid[table.choice.name]
+    scale = next(iter(chosen_runs.values())).settings["model"]["aspp_channels"] / PAPER_CHANNELS
+    widths = f", widths x {scale:g}" if scale != 1 else ""
+    title = f"{table.title} ({backbone}{widths}, {len(chosen_runs)} seeds)"
+    return f"{title}\n\n{markdown(rows)}"
 
 
 def near_edges(grid: Grid, row: Row) -> dict[str, Spread]:
     """Mean IoU near label edges over the seeds of a design, by the band's width in pixels."""
     results = list(grid[row.design.name].values())
     return {
-        width: Spread(tuple(100 * (result.trimap[width] or 0.0) for result in results))
-        for width in results[0].trimap
+        width: Spread.of(result.trimap[width] for result in results) for width in results[0].trimap
     }
 
 
@@ -118,28 +125,17 @@ def trimap_text(grid: Grid, tables: Sequence[str]) -> str:
 
 
 def class_text(grid: Grid, tables: Sequence[str]) -> str:
-    """Mean over the seeds of every class's IoU, for every design."""
+    """Every class's IoU over the seeds, for every design."""
     rows = _all_rows(tables)
     names = list(next(iter(grid[rows[0].design.name].values())).per_class)
     lines = [["design", *names]]
     for row in rows:
         results = grid[row.design.name].values()
-        means = [100 * mean(result.per_class[name] or 0.0 for result in results) for name in names]
-        lines.append([row.design.name, *(f"{value:.1f}" for value in means)])
+        spreads = [Spread.of(result.per_class[name] for result in results) for name in names]
+        lines.append([row.design.name, *(spread.text() for spread in spreads)])
     return f"IoU by class\n\n{markdown(lines)}"
 
 
 def _all_rows(tables: Sequence[str]) -> list[Row]:
     """The rows of some tables, each design once."""
     return list({row.design: row for name in tables for row in TABLES[name].rows}.values())
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first line is its head, aligned to be read as it is."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)

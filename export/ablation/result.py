@@ -10,16 +10,13 @@ from typing import Any
 
 from export.data.datasets import load_dataset
 from export.errors import UserError
-from export.evaluation.evaluate import evaluate
-from export.evaluation.predict import torch_predictor
-from export.evaluation.report import number
+from export.evaluation.cost import cost_of
+from export.evaluation.report import evaluate_file, number
 from export.evaluation.setting import Setting
 from export.evaluation.trimap import Trimap
 from export.files import write_whole
 from export.training.config import TrainConfig
 from export.training.train import LAST
-from export.weights.checkpoint import load_network
-from model import count_macs, count_parameters
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Result:
     multiply_adds: int
     """For one crop."""
     settings: dict[str, Any]
-    """The training configuration, without where its files lie."""
+    """The training configuration, without where its files lie, and what the whole grid shares."""
 
     def save(self, path: Path) -> None:
         write_whole(path, json.dumps(dataclasses.asdict(self), indent=1).encode())
@@ -61,30 +58,27 @@ class Result:
 def comparable(run: TrainConfig) -> dict[str, Any]:
     """What must be equal for two runs to be of one grid, as JSON holds it."""
     settings = dataclasses.asdict(run)
-    for place in ("data", "out", "init", "workers"):
-        del settings[place]
+    for name in ("data", "out", "init", "workers", "eval_every"):
+        del settings[name]
     restored: dict[str, Any] = json.loads(json.dumps(settings))
     return restored
 
 
-def measured(
-    run: TrainConfig, design: str, settings: dict[str, Any], trimap_widths: tuple[int, ...]
-) -> Result:
+def measured(run: TrainConfig, design: str, settings: dict[str, Any]) -> Result:
     """Measure the weights of a run's last step on the validation split."""
-    network, info = load_network(run.out / LAST)
     validation = load_dataset(run.data, "val")
     names = validation.labels.names
-    trimap = Trimap(len(names), trimap_widths, "edges")
-    matrix = evaluate(
-        torch_predictor(network), validation, info.model.output_stride, Setting(), trimap
-    ).matrix
+    trimap = Trimap(len(names), tuple(settings["trimap_widths"]), "edges")
+    found = evaluate_file(run.out / LAST, validation, Setting(), trimap)
+    matrix = found.evaluation.matrix
+    cost = cost_of(run.model, Setting(), run.augment.crop)
     return Result(
         design=design,
         seed=run.seed,
         mean_iou=matrix.mean_iou,
         per_class=dict(zip(names, map(number, matrix.iou), strict=True)),
         trimap={str(point.width): number(point.mean_iou) for point in trimap.curve},
-        parameters=count_parameters(network),
-        multiply_adds=count_macs(network, *run.augment.crop),
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
         settings=settings,
     )

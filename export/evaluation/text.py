@@ -21,3 +21,14 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 def billions(count: int) -> str:
     """Multiply-adds as the paper's tables print them."""
     return f"{count / 1e9:.2f}B"
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first line is its head, aligned to be read as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)

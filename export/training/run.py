@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from export.data.sampling import build_loader
-from export.errors import UserError
+from export.errors import Stopped, UserError
 from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
 from export.evaluation.predict import torch_predictor
@@ -131,7 +131,7 @@ class Run:
             # When a process ends, torchrun ends the others: none may before the file is written.
             with self.processes.together():
                 self.save_last()
-            raise UserError(
+            raise Stopped(
                 f"stopped at step {self.info.step}; the same command with --resume goes on"
             )
 

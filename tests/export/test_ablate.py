@@ -14,9 +14,11 @@ from statistics import stdev
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from export.ablation import ablate as ablation
 from export.ablation.ablate import RESULT, AblateConfig, ablate
+from export.ablation.backbone import shared_backbone
 from export.ablation.designs import TABLES, TWO_CONVS, Design, designs
 from export.ablation.plots import draw_grid
 from export.ablation.report import Spread, difference, grid_of, report
@@ -105,11 +107,16 @@ def test_a_grid_is_trained_once_and_starts_every_run_from_one_backbone(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(ablation, "train", fail)
+    monkeypatch.setattr(ablation, "finish", fail)
     assert ablate(config) == first
-    other = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=3))
-    with pytest.raises(UserError, match="another grid's settings"):
-        ablate(other)
+    longer = dataclasses.replace(config.train, learning_rate=1e-3)
+    for other, message in (
+        (dataclasses.replace(config, trimap_widths=(1,)), "another grid's settings"),
+        (dataclasses.replace(config, pretrain_steps=1), "made with other settings"),
+        (dataclasses.replace(config, train=longer), "made with other settings"),
+    ):
+        with pytest.raises(UserError, match=message):
+            ablate(other)
     (tmp_path / "grid" / "none" / "0" / RESULT).write_text("{}")
     with pytest.raises(UserError, match="not a result"):
         ablate(config)
@@ -144,10 +151,19 @@ def test_a_killed_grid_goes_on(shapes: Path, tmp_path: Path) -> None:
         assert min(picture.size) > 400
 
 
+def test_without_weights_all_runs_share_new_ones(shapes: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny_grid(shapes, tmp_path / "grid"), pretrain_steps=0)
+    path, checksum = shared_backbone(config.train, 0)
+    assert shared_backbone(config.train, 0) == (path, checksum)
+    assert all(name.startswith("backbone.") for name in load_file(path))
+    with pytest.raises(UserError, match="seeds is empty"):
+        dataclasses.replace(config, seeds=())
+
+
 def made_up(design: str, seed: int, mean_iou: float) -> Result:
-    return Result(
-        design, seed, mean_iou, {"road": mean_iou, "car": None}, {"2": 0.1}, 10, 10**9, {}
-    )
+    classes = {"road": mean_iou, "car": None}
+    settings = {"model": {"aspp_channels": 64}}
+    return Result(design, seed, mean_iou, classes, {"2": 0.1}, 10, 10**9, settings)
 
 
 def test_the_report_pairs_runs_of_one_seed() -> None:
@@ -164,6 +180,7 @@ def test_the_report_pairs_runs_of_one_seed() -> None:
     assert paired.deviation == pytest.approx(stdev([-2, -1, -3]))
     text = report(grid, ["decoder"], "xception_41")
     assert "| no decoder | 40.33 ± 10.02 | -2.00 ± 1.00" in text
+    assert "widths x 0.25, 3 seeds" in text
     assert "79.17" in text and "77.21" not in text
     assert "77.21" in report(grid, ["decoder"], "resnet_50")
     assert "paper, Xception-65" in text
@@ -174,6 +191,8 @@ def test_the_report_pairs_runs_of_one_seed() -> None:
 
 def test_one_run_has_no_deviation() -> None:
     assert Spread((41.5,)).text() == "41.50"
+    assert Spread.of([None, None]).text() == "-"
+    assert Spread.of([None, 0.5]).text() == "50.00"
     assert Spread((1.0, 3.0)).text("+") == "+2.00 ± 1.41"
 
 
