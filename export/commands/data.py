@@ -68,8 +68,9 @@ def check(name: str, arguments: list[str]) -> None:
         config = dataclasses.replace(config, data=parsed.root)
     splits: tuple[Split, ...] = (parsed.split,) if parsed.split else ("train", "val")
     reports = [examine(config, split) for split in splits]
-    written = list(write_files(reports, parsed))
-    print(as_text(reports), *written, sep="\n\n")
+    print(as_text(reports))
+    for line in write_files(reports, parsed):
+        print(f"\n{line}")
     if found := sum(len(report.problems) for report in reports):
         raise UserError(f"problems found and listed above: {found:,}")
 

@@ -44,10 +44,10 @@ class TrimapArguments:
 def main(name: str, arguments: list[str]) -> None:
     parsed = parse(TrimapArguments, name, arguments)
     names = parsed.names or tuple(map(str, parsed.models))
-    if not parsed.models or len(set(names)) != len(parsed.models):
+    if not parsed.models or not len(set(names)) == len(names) == len(parsed.models):
         raise UserError(
-            f"{len(parsed.models)} models have {len(set(names))} different names; give at least "
-            "one model, and --names with a name for each or not at all"
+            f"{len(parsed.models)} models have {len(names)} names, {len(set(names))} of them "
+            "different; give at least one model, and --names with a name for each or not at all"
         )
     dataset = load_dataset(parsed.data, parsed.split)
     trimaps = {}

@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from export.data.check import Survey
 from export.data.datasets import DataSet, Sample, read_pair
 from export.data.labels import IGNORED, LabelSet
+from export.data.pictures import spread
 
 CELL = (300, 225)
 """Width and height of the box that a picture, and beside it its labels, is fitted into."""
@@ -59,12 +60,6 @@ def draw_grid(surveys: Sequence[Survey], count: int) -> bytes:
     out = io.BytesIO()
     sheet.save(out, "PNG")
     return out.getvalue()
-
-
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """At most `count` samples at even distances, the first and the last among them."""
-    places = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
-    return [samples[place] for place in places]
 
 
 def overlay(image: RGB, mask: Ids, labels: LabelSet) -> RGB:

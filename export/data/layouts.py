@@ -42,12 +42,14 @@ def voc(root: Path, split: str) -> Listing:
             "The root folder is the one that holds JPEGImages"
         )
     augmented = root / "SegmentationClassAug"
-    masks = augmented if augmented.is_dir() else root / "SegmentationClass"
+    # `deeplab data sbd` writes that list when all masks are there.
+    complete = augmented.is_dir() and (listing.parent / "trainaug.txt").is_file()
+    masks = augmented if complete else root / "SegmentationClass"
     return _existing(
         VOC,
         [
             Sample(root / "JPEGImages" / f"{name}.jpg", masks / f"{name}.png")
-            for name in listing.read_text(encoding="utf-8").split()
+            for name in read_list(listing)
         ],
     )
 
@@ -88,6 +90,20 @@ def pair_folders(labels: LabelSet, images: Path, masks: Path) -> Listing:
     ]
     samples = [Sample(pictures[name], labelled[name]) for name in pictures if name in labelled]
     return Listing(labels, tuple(samples), tuple(problems))
+
+
+def read_list(path: Path) -> list[str]:
+    """The names in a text file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except OSError as error:
+        raise UserError(f"cannot read the list {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} should list names, but is no text in UTF-8 ({error})") from error
 
 
 def list_pictures(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from scipy.io import loadmat
 
 from export.data.datasets import shorten
 from export.data.labels import VOC, generic_palette
+from export.data.layouts import read_list
 from export.data.reading import UnusableFile, read_mask
 from export.data.threads import in_threads
 from export.errors import UserError
@@ -94,10 +95,7 @@ def read_mat(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_list(path: Path) -> set[str]:
-    try:
-        names = set(path.read_text(encoding="utf-8").split())
-    except OSError as error:
-        raise UserError(f"cannot read the list {path}: {error.strerror}") from error
+    names = set(read_list(path))
     if not names:
         raise UserError(f"the list {path} is empty")
     return names

@@ -15,9 +15,11 @@ from export.errors import UserError
 from export.evaluation.cost import cost_of
 from export.evaluation.report import evaluate_file
 from export.evaluation.table_config import TableConfig, TableNetwork, TableRow
-from export.evaluation.text import aligned
+from export.evaluation.text import aligned, billions
 from export.files import write_whole
 from export.weights.checkpoint import load_checkpoint
+from model import ModelConfig
+from model.resnet import MULTI_GRID
 
 HEADS = (
     *("network", "pretraining", "train OS", "eval OS", "decoder", "MS", "flip", "SC"),
@@ -82,13 +84,23 @@ def require_model(name: str, network: TableNetwork, checkpoint: Path) -> None:
     Raises:
         UserError: it does not, or cannot be read.
     """
-    found = load_checkpoint(checkpoint).info.model.to_dict()
-    wanted = network.model.to_dict()
-    if differing := [setting for setting in wanted if wanted[setting] != found[setting]]:
-        what = ", ".join(
-            f"{setting} {found[setting]} and not {wanted[setting]}" for setting in differing
-        )
+    found, wanted = settled(load_checkpoint(checkpoint).info.model), settled(network.model)
+    if differing := [name for name in found if wanted.get(name, found[name]) != found[name]]:
+        what = ", ".join(f"{name} {found[name]} and not {wanted[name]}" for name in differing)
         raise UserError(f"{checkpoint}, given for the network {name!r} of the table, has {what}")
+
+
+def settled(model: ModelConfig) -> dict[str, Any]:
+    """What a trained network computes: equal for two descriptions of the same one."""
+    values = model.to_dict()
+    del values["dropout"]  # only while training
+    standard = MULTI_GRID if model.backbone.startswith("resnet") else (1, 1, 1)
+    values["multi_grid"] = model.multi_grid or standard
+    if not model.decoder:
+        parts = ("decoder_low_level", "decoder_projection", "decoder_convs", "separable_decoder")
+        for name in parts:
+            del values[name]
+    return values
 
 
 def key_of(checkpoint: Path, dataset: DataSet, setting: dict[str, Any]) -> str:
@@ -117,8 +129,8 @@ def _cells(config: TableConfig, row: TableRow, mean_iou: float | None) -> list[s
     network = config.networks[row.network]
     model = network.model
     evaluated = dataclasses.replace(model, output_stride=row.output_stride)
-    macs = cost_of(evaluated, config.setting(row), config.size).multiply_adds / 1e9
-    paper = row.paper_multiply_adds
+    macs = cost_of(evaluated, config.setting(row), config.size).multiply_adds
+    paper = None if row.paper_multiply_adds is None else row.paper_multiply_adds * 1e9
     separable = model.separable_aspp and (model.separable_decoder or not model.decoder)
     return [
         model.backbone,
@@ -128,7 +140,7 @@ def _cells(config: TableConfig, row: TableRow, mean_iou: float | None) -> list[s
         *("yes" if flag else "" for flag in (model.decoder, row.multi_scale, row.flip, separable)),
         "-" if mean_iou is None else f"{100 * mean_iou:.2f}",
         "-" if row.paper_mean_iou is None else f"{row.paper_mean_iou:.2f}",
-        f"{macs:.2f}B",
-        "-" if paper is None else f"{paper:.2f}B",
+        billions(macs),
+        "-" if paper is None else billions(paper),
         "-" if paper is None else f"{macs / paper:.3f}",
     ]

@@ -12,6 +12,8 @@ from model import OutputStride
 
 PAPER_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 """The scales of the rows marked MS in tables 3 and 5."""
+MOST_PARTS = 12
+"""Largest common denominator of scales that pictures are padded for."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,18 @@ class Setting:
         """The size that a picture is padded to before it is scaled.
 
         Raises:
-            UserError: `eval_size` is too small for the picture, or no k * stride + 1.
+            UserError: `eval_size` is too small for the picture or no k * stride + 1, or without
+                it no reasonable size fits all scales.
         """
         if self.eval_size is None:
-            step = output_stride * math.lcm(*(_fraction(s).denominator for s in self.scales))
+            parts = math.lcm(*(_fraction(scale).denominator for scale in self.scales))
+            if parts > MOST_PARTS:
+                raise UserError(
+                    f"the scales {' '.join(f'{scale:g}' for scale in self.scales)} would pad "
+                    f"every picture to a multiple of {parts * output_stride} plus 1; choose "
+                    "quarters, or give --eval-size"
+                )
+            step = output_stride * parts
             return padded_size(height, step), padded_size(width, step)
         if any((side - 1) % output_stride for side in self.eval_size):
             fitting = " ".join(str(padded_size(side, output_stride)) for side in self.eval_size)
@@ -76,7 +86,8 @@ class Setting:
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """The size of a padded picture at a scale; of k * stride + 1 the 1 stays as it is."""
-    height, width = (int((side - 1) * scale + 1) for side in size)
+    # As a fraction: a third as a float would lose a pixel.
+    height, width = (int((side - 1) * _fraction(scale) + 1) for side in size)
     return height, width
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
 from export.errors import UserError
 from export.evaluation.setting import PAPER_SCALES, Setting
+from export.toml_file import read_toml, validated
 from model import ModelConfig, OutputStride
 
 
@@ -81,15 +81,4 @@ def load_table(path: Path) -> TableConfig:
     Raises:
         UserError: the file cannot be read, or does not describe a table.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(TableConfig).validate_python(content)
-    except OSError as error:
-        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is not a TOML file: {error}") from error
-    except ValidationError as error:
-        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UserError(f"{path}: {'; '.join(problems)}") from error
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    return validated(TableConfig, read_toml(path, "table"), path)

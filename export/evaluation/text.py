@@ -18,7 +18,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def billions(count: int) -> str:
+def billions(count: float) -> str:
     """Multiply-adds as the paper's tables print them."""
     return f"{count / 1e9:.2f}B"
 

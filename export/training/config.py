@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from export.data.augment import AugmentConfig
 from export.data.datasets import DataConfig
 from export.errors import UserError
+from export.toml_file import read_toml, validated
 from model import ModelConfig
 
 
@@ -102,40 +100,24 @@ def load_recipe(path: Path) -> TrainConfig:
         UserError: a file cannot be read or names a setting that does not exist.
     """
     merged = dataclasses.asdict(TrainConfig())
-    try:
-        for changes in reversed(_with_bases(path)):
-            merged = _merge(merged, changes)
-        return TypeAdapter(TrainConfig).validate_python(merged)
-    except ValidationError as error:
-        problems = (
-            f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}"
-            for item in error.errors()
-        )
-        raise UserError(f"{path}: {'; '.join(problems)}") from error
+    for changes in reversed(_with_bases(path)):
+        merged = _merge(merged, changes)
+    return validated(TrainConfig, merged, path)
 
 
 def _with_bases(path: Path) -> list[dict[str, Any]]:
     """What a recipe, its base, the base's base and so on change."""
     chain, read = [], [path.resolve()]
     while True:
-        changes = _read_recipe(read[-1])
+        changes = read_toml(read[-1], "recipe")
         base = changes.pop("base", None)
         chain.append(changes)
         if base is None:
             return chain
-        following = read[-1].parent / str(base)
+        following = (read[-1].parent / str(base)).resolve()
         if following in read:
             raise UserError(f"{path}: the recipe is, by way of its bases, its own base")
         read.append(following)
-
-
-def _read_recipe(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is not a TOML file: {error}") from error
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from contextlib import (
     redirect_stdout,
 )
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -22,6 +23,10 @@ from torch.nn.parallel import DistributedDataParallel
 from export.errors import UserError
 
 T = TypeVar("T")
+
+PATIENCE = timedelta(days=1)
+"""How long processes wait for each other: for one of them to check all pictures, it may be hours.
+Where a process has ended, `torchrun` ends the others at once."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def joined() -> Iterator[Processes]:
     processes = Processes(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
     if (device := processes.device()).type == "cuda":
         torch.cuda.set_device(device)
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield processes
     finally:

@@ -14,7 +14,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from export.data.sampling import build_loader
 from export.errors import Stopped, UserError
 from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
@@ -25,6 +24,7 @@ from export.training.loss import class_weights, pixel_weight, segmentation_loss
 from export.training.optimiser import build_optimizer, learning_rate, set_learning_rate
 from export.training.pictures import Pictures
 from export.training.processes import Processes, without_exchange
+from export.training.sampling import draw_batches
 from export.training.stop import stop_requests
 from export.training.sync_norm import synchronise_norms
 from export.weights.checkpoint import (
@@ -99,7 +99,7 @@ class Run:
         """Run the steps that are left, with a validation and checkpoint each interval."""
         config, processes = self.config, self.processes
         parallel = processes.parallel(self.network)
-        loader = build_loader(
+        batches = draw_batches(
             self.training, config, self.info.step, processes.rank, processes.count
         )
         bar = tqdm(total=config.steps, initial=self.info.step, desc="training", unit="step")
@@ -109,7 +109,6 @@ class Run:
             log = RunLog(config.out, self.info.step) if processes.main else None
             if log is not None:
                 stack.enter_context(log)
-            batches = iter(loader)
             while self.info.step < config.steps:
                 self.stop_if(asked)
                 with processes.together():
@@ -120,10 +119,14 @@ class Run:
                 bar.set_postfix(loss=f"{loss:.3f}", lr=f"{rate:.2g}", refresh=False)
                 bar.update()
                 values = {"loss": loss, "learning_rate": rate}
-                if self.info.step % config.eval_every == 0 or self.info.step == config.steps:
+                due = self.info.step % config.eval_every == 0 or self.info.step == config.steps
+                if due:
                     values["mean_iou"] = self.validate()
                 if log is not None:
                     log.write(self.info.step, values)
+                # After the log, which forgets steps that no checkpoint holds, but cannot add any.
+                if due:
+                    self.save_last()
 
     def stop_if(self, asked: list[int]) -> None:
         """Save and end in all processes once one of them was asked to."""
@@ -193,9 +196,7 @@ class Run:
                     module.eval()
 
     def validate(self) -> float:
-        """The mean IoU on the validation split; also writes the last and perhaps the best
-        checkpoint.
-        """
+        """The mean IoU on the validation split; writes the checkpoint if it is the best so far."""
         network = self.network if self.average is None else self.average.module
         assert isinstance(network, DeepLab)
         network.eval()
@@ -208,7 +209,6 @@ class Run:
             self.info = dataclasses.replace(self.info, best_step=step, best_mean_iou=quality)
             if self.processes.main:
                 save_checkpoint(self.config.out / BEST, network, self.info)
-        self.save_last()
         return quality
 
     def count_own_share(self, network: DeepLab) -> Tensor:

@@ -50,6 +50,16 @@ class Checkpoint:
     average: dict[str, Tensor]
     """Running average of the weights; empty unless the run keeps one and goes on from the file."""
 
+    @property
+    def result(self) -> dict[str, Tensor]:
+        """The weights that were validated: the average where there is one."""
+        inner = "module."  # beside it stands the number of steps averaged
+        return {
+            name.removeprefix(inner): tensor
+            for name, tensor in self.average.items()
+            if name.startswith(inner)
+        } or self.weights
+
 
 def save_checkpoint(
     path: Path,
@@ -113,7 +123,7 @@ def _info(description: dict[str, Any]) -> CheckpointInfo:
 
 
 def load_network(path: Path) -> tuple[DeepLab, CheckpointInfo]:
-    """The trained network of a checkpoint, in evaluation mode.
+    """The trained network of a checkpoint, in evaluation mode: its average if it has one.
 
     Raises:
         UserError: as `load_checkpoint`, or the weights do not fit the described network.
@@ -121,7 +131,7 @@ def load_network(path: Path) -> tuple[DeepLab, CheckpointInfo]:
     checkpoint = load_checkpoint(path)
     network = DeepLab(checkpoint.info.model)
     try:
-        network.load_state_dict(checkpoint.weights)
+        network.load_state_dict(checkpoint.result)
     except RuntimeError as error:
         raise UserError(f"{path} does not fit the network it describes: {error}") from error
     return network.eval(), checkpoint.info

@@ -18,8 +18,9 @@ from export import cli
 from export.commands.data import main
 from export.data.check import survey
 from export.data.datasets import DataConfig, list_dataset
-from export.data.grid import CELL, GAP, PAIRS, draw_grid, overlay, spread
+from export.data.grid import CELL, GAP, PAIRS, draw_grid, overlay
 from export.data.labels import CAMVID, IGNORED
+from export.data.pictures import spread
 from export.errors import UserError
 from tests.conftest import write_folders
 from tests.export.layouts import write_ade20k, write_camvid, write_cityscapes, write_voc
@@ -237,3 +238,13 @@ def test_real_camvid(camvid: Path, tmp_path: Path) -> None:
     shares = {row["name"]: row["share"] for row in report["train"]["classes"]}
     assert (round(shares["Road"], 2), round(shares["Building"], 2)) == (0.32, 0.23)
     assert report["train"]["sizes"] == [{"width": 480, "height": 360, "pictures": 367}]
+
+
+def test_the_report_comes_before_a_grid_that_cannot_be_written(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    grid = tmp_path / "file" / "grid.png"
+    with pytest.raises(UserError, match=f"cannot write {re.escape(str(grid))}: "):
+        main("data", ["check", *data_flags(shapes), "--grid", str(grid)])
+    assert "labelled pictures" in capsys.readouterr().out

@@ -144,6 +144,16 @@ def test_voc_layout(tmp_path: Path) -> None:
         load_dataset(config, "train")
 
 
+def test_half_of_the_augmented_masks_of_voc_are_not_read(tmp_path: Path) -> None:
+    config = DataConfig(layout="voc", data=write_voc(tmp_path, train="a", val="v"))
+    (tmp_path / "SegmentationClassAug").mkdir()
+    assert load_dataset(config, "val").samples[0].mask.parent.name == "SegmentationClass"
+    listing = tmp_path / "ImageSets" / "Segmentation" / "train.txt"
+    listing.write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"train\.txt should list names, but is no text"):
+        load_dataset(config, "train")
+
+
 def test_cityscapes_pictures_and_masks_need_partners(tmp_path: Path) -> None:
     root = write_cityscapes(tmp_path)
     config = DataConfig(layout="cityscapes", data=root)

@@ -156,7 +156,7 @@ def test_two_models_are_compared_near_edges(
 
 def test_names_must_fit_the_models(checkpoint: Path, shapes: Path) -> None:
     twice = [str(checkpoint), str(checkpoint)]
-    for arguments in (twice, [*twice, "--names", "a"], []):
+    for arguments in (twice, [*twice, "--names", "a"], [*twice, "--names", "a", "a", "b"], []):
         with pytest.raises(UserError, match="a name for each"):
             trimap_command.main("trimap", [*arguments, *data_flags(shapes)])
 

@@ -95,6 +95,8 @@ def test_a_mirrored_picture_gives_the_mirrored_mask() -> None:
 def test_the_papers_scales_have_the_papers_sizes() -> None:
     sides = [scaled_size((513, 513), scale)[0] for scale in PAPER_SCALES]
     assert sides == [257, 385, 513, 641, 769, 897]
+    # (97 - 1) / 3 in floats falls short of 32 for a third that was rounded down.
+    assert scaled_size((97, 193), 0.3333) == (33, 65)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,7 @@ def test_the_papers_scales_have_the_papers_sizes() -> None:
         (Setting(flip=True), 32, (385, 481)),
         (Setting(scales=PAPER_SCALES), 16, (385, 513)),
         (Setting(scales=(0.5, 1.0)), 8, (369, 481)),
+        (Setting(scales=(1 / 3, 2 / 3)), 16, (385, 481)),
         (Setting(eval_size=(513, 513)), 16, (513, 513)),
     ],
 )
@@ -124,3 +127,7 @@ def test_settings_that_cannot_be_are_refused() -> None:
         Setting(eval_size=(384, 500)).input_size(360, 480, 16)
     with pytest.raises(UserError, match="above 0"):
         Setting(scales=(1.0, 0.0))
+    odd = Setting(scales=(0.37, 1.0))
+    with pytest.raises(UserError, match=r"0\.37 1 would pad .* 1600 plus 1; choose quarters"):
+        odd.input_size(360, 480, 16)
+    assert Setting(scales=(0.37,), eval_size=(513, 513)).input_size(360, 480, 16) == (513, 513)

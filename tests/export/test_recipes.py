@@ -57,6 +57,14 @@ def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
     (tmp_path / "first.toml").write_text('base = "second.toml"')
     with pytest.raises(UserError, match="its own base"):
         load_recipe(second)
+    (tmp_path / "sub").mkdir()
+    second.write_text('base = "sub/../second.toml"')
+    with pytest.raises(UserError, match="its own base"):
+        load_recipe(second)
+    second.write_bytes(b"\xff")
+    with pytest.raises(UserError, match="not a TOML file"):
+        load_recipe(second)
+    second.write_text('base = "first.toml"')
     (tmp_path / "first.toml").unlink()
     with pytest.raises(UserError, match=r"cannot read the recipe .*first\.toml"):
         load_recipe(second)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from export.evaluation import paper_table
 from export.evaluation.report import Report, evaluate_file
 from export.evaluation.setting import Setting
 from export.evaluation.table_config import load_table
+from export.training.config import load_recipe
+from export.weights.checkpoint import load_checkpoint
+from model import ModelConfig
 from tests.export.models import random_network, write_checkpoint
 from tests.export.runs import data_config, data_flags
 
@@ -161,6 +165,49 @@ def test_a_checkpoint_must_be_the_tables_network(config: Path, shapes: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("table", "network", "recipe", "changes"),
+    [
+        ("table3", "decoder16", "voc-resnet101-stage1", {}),
+        ("table3", "plain16", "voc-resnet101-stage1", {"decoder": False}),
+        ("table3", "decoder32", "voc-resnet101-stage1", {"output_stride": 32}),
+        ("table3", "plain32", "voc-resnet101-stage1", {"output_stride": 32, "decoder": False}),
+        ("table5", "separable", "voc-xception65-stage1", {"dropout": 0.0}),
+        ("table5", "separable-coco", "voc-xception65-coco", {}),
+        (
+            *("table5", "decoder", "voc-xception65-stage1"),
+            {"separable_aspp": False, "separable_decoder": False},
+        ),
+        ("table7", "decoder-no-pooling", "cityscapes-xception65-stage1", {}),
+        ("table7", "decoder", "cityscapes-xception65-stage1", {"image_pooling": True}),
+    ],
+)
+def test_a_table_takes_what_its_recipe_trains(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    network: str,
+    recipe: str,
+    changes: dict[str, Any],
+) -> None:
+    wanted = load_table(TABLES / f"{table}.toml").networks[network]
+    trained = load_recipe(TABLES.parent / "recipes" / f"{recipe}.toml").model
+    trained = dataclasses.replace(trained, num_classes=wanted.model.num_classes, **changes)
+    small = load_checkpoint(write_checkpoint(random_network(), tmp_path / "a.safetensors"))
+
+    def describing(model: ModelConfig) -> None:
+        info = dataclasses.replace(small.info, model=model)
+        found = dataclasses.replace(small, info=info)
+        monkeypatch.setattr(paper_table, "load_checkpoint", lambda _: found)
+        paper_table.require_model(network, wanted, tmp_path / "a.safetensors")
+
+    describing(trained)
+    with pytest.raises(UserError, match=r"has multi_grid \(1, 2, 1\) and not"):
+        describing(dataclasses.replace(trained, multi_grid=(1, 2, 1)))
+    with pytest.raises(UserError, match="has decoder "):
+        describing(dataclasses.replace(trained, decoder=not trained.decoder))
+
+
+@pytest.mark.parametrize(
     ("old", "new", "what"),
     [
         ('title = "Shapes"', "", "title"),
@@ -179,5 +226,8 @@ def test_wrong_tables_are_named(tmp_path: Path, old: str, new: str, what: str) -
     with pytest.raises(UserError, match=what) as caught:
         load_table(path)
     assert str(path) in str(caught.value)
+    path.write_bytes(b"title = '\xff'")
+    with pytest.raises(UserError, match="not a TOML file"):
+        load_table(path)
     with pytest.raises(UserError, match="cannot read"):
         load_table(tmp_path / "missing.toml")

@@ -146,6 +146,42 @@ def test_the_log_holds_every_step(shapes: Path, tmp_path: Path) -> None:
     assert lines[best.best_step - 1]["mean_iou"] == best.best_mean_iou
 
 
+def test_the_log_is_never_behind_the_checkpoint(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(shapes, tmp_path / "run", steps=3)
+    save_last = Run.save_last
+    saved = []
+
+    def looking(run: Run) -> None:
+        assert len((config.out / LOG).read_text().splitlines()) == run.info.step
+        saved.append(run.info.step)
+        save_last(run)
+
+    monkeypatch.setattr(Run, "save_last", looking)
+    train(config)
+    assert saved == [2, 3]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_breaks_during_the_run_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    root = write_folders(tmp_path / "data", 2)
+    config = tiny_config(root, tmp_path / "run", workers=workers)
+    loop = Run.loop
+
+    def breaking(run: Run) -> None:
+        for sample in run.training.samples:
+            sample.image.write_text("not a picture")
+        loop(run)
+
+    monkeypatch.setattr(Run, "loop", breaking)
+    with pytest.raises(UserError, match=r"\.png: cannot be read as a picture") as caught:
+        train(config)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_killed_process_loses_at_most_one_interval(shapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = endless_run(shapes, out, eval_every=3, workers=0)
@@ -332,6 +368,11 @@ def test_the_average_is_what_is_validated_and_kept(shapes: Path, tmp_path: Path)
     assert int(last.average["n_averaged"]) == config.steps
     name = "classifier.weight"
     assert not torch.equal(last.average[f"module.{name}"], last.weights[name])
+    network, _ = load_network(config.out / LAST)
+    assert torch.equal(network.state_dict()[name], last.average[f"module.{name}"])
+    # What stands beside the weights in a checkpoint to go on from is not mistaken for weights.
+    load_initial_weights(network, config.out / LAST)
+    assert torch.equal(network.state_dict()[name], last.weights[name])
     if last.info.best_step == last.info.step:
         kept = load_checkpoint(config.out / BEST)
         assert torch.equal(kept.weights[name], last.average[f"module.{name}"])
