@@ -18,11 +18,12 @@ from export.errors import UserError
 from export.weights import slim
 from export.weights.checkpoint import load_network
 from export.weights.convert import convert
+from export.weights.data_sets import DATA_SETS
 from export.weights.initial import load_initial_weights
 from export.weights.tensor_bundle import TensorBundle
 from export.weights.tensorflow import import_tensorflow, read_variables
 from model import ModelConfig, build
-from tests.export.bundle_writer import write_bundle
+from tests.export.bundle_writer import table, write_bundle
 from tests.export.official import Arrays, Slim
 
 Variables = dict[str, NDArray[Any]]
@@ -89,7 +90,7 @@ def test_a_whole_network_becomes_a_checkpoint(
 
     network, info = load_network(out)
     assert info.model == ModelConfig(backbone="mobilenet_v2", num_classes=21, **expected)
-    assert (info.labels, info.step) == (VOC, 30_000)
+    assert (info.labels, info.step, info.optimizer) == (VOC, 30_000, "none")
     check_all_arrived(variables, network.state_dict())
     other = build(info.model)
     assert "0 newly drawn" in load_initial_weights(other, out)
@@ -106,6 +107,26 @@ def test_a_backbone_alone_becomes_initial_weights(tmp_path: Path) -> None:
     assert "weights for --backbone xception_41" in report
     assert float(report.split("at most ")[1].split()[0]) < 1e-5
     check_all_arrived(backbone, load_file(tmp_path / "init.safetensors"))
+
+
+def test_the_backbone_of_a_whole_network_is_taken_alone(tmp_path: Path) -> None:
+    variables = mobilenet(7).variables
+    index, out = write_bundle(tmp_path / "model.ckpt", variables), tmp_path / "init.safetensors"
+    main("import", [str(index), str(out), "--backbone-only"])
+    backbone = {name: values for name, values in variables.items() if "MobilenetV2/" in name}
+    check_all_arrived(backbone, load_file(out))
+
+
+def test_half_the_width_has_channels_that_are_not_rounded(tmp_path: Path) -> None:
+    variables = Slim()
+    variables.mobilenet_v2(width=0.5)
+    variables.head(160, 21, None, branches=0, separable=True)
+    out = tmp_path / "half.safetensors"
+    report = import_tensorflow(write_bundle(tmp_path / "m.ckpt", variables.variables), out, None)
+    assert float(report.split("at most ")[1].split()[0]) < 1e-5
+    network, info = load_network(out)
+    assert (info.model.width_multiplier, info.model.width_divisor) == (0.5, 1)
+    check_all_arrived(variables.variables, network.state_dict())
 
 
 def test_resnet_beta_is_read(tmp_path: Path) -> None:
@@ -174,7 +195,7 @@ def test_other_classes_need_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"7 classes are not .* --labels"):
         import_tensorflow(index, out, None)
     with pytest.raises(UserError, match="7 classes apart, and --labels names 21"):
-        import_tensorflow(index, out, VOC)
+        import_tensorflow(index, out, DATA_SETS["voc"])
     assert not out.exists()
     labels = tmp_path / "labels.json"
     names = [f"class {index}" for index in range(7)]
@@ -199,6 +220,9 @@ def test_what_does_not_belong_is_named() -> None:
     short = {name: tensor for name, tensor in state.items() if "aspp0/BatchNorm/gamma" not in name}
     with pytest.raises(UserError, match="aspp0/BatchNorm/gamma is missing"):
         taken(short)
+    no_aspp = {name: tensor for name, tensor in state.items() if "concat_proj" not in name}
+    with pytest.raises(UserError, match="follows no concat_projection"):
+        taken(no_aspp)
     with pytest.raises(UserError, match="7x7"):
         taken({"resnet_v1_50/conv1/weights": torch.zeros(1)})
     with pytest.raises(UserError, match="no backbone that can be imported: found MobilenetV3"):
@@ -231,6 +255,52 @@ def test_damage_is_named(tmp_path: Path) -> None:
             TensorBundle(tmp_path / "model.ckpt")
     with pytest.raises(UserError, match="cannot read the checkpoint"):
         TensorBundle(tmp_path / "missing.ckpt")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"\x0a\x00",  # text where the kind of number should be
+        b"\x10\x01",  # a number where the shape should be
+        b"\x12\x02\x0a\x00" * 2,  # two shapes
+        b"\x08" + b"\xff" * 40,  # a number without an end
+        b"\x0b",  # a field of an unknown kind
+    ],
+)
+def test_entries_that_cannot_be_are_damage(entry: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt.index").write_bytes(table({b"": b"\x08\x01", b"x": entry}))
+    with pytest.raises(UserError, match="not a TensorFlow checkpoint, or damaged"):
+        TensorBundle(tmp_path / "model.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"shape": (4,)}, "the size of its shape"),
+        ({"shape": (0, 2**63)}, "the size of its shape"),
+        ({"shape": (2**63, 2**63)}, "the size of its shape"),
+        ({"dtype": 2}, "the size of its shape"),
+        ({"size": 2**62}, "ends before x does"),
+        ({"offset": 2**63}, "ends before x does"),
+        ({"size": 3}, "its checksum"),
+    ],
+    ids=str,
+)
+def test_entries_that_do_not_fit_their_bytes_are_damage(
+    change: dict[str, Any], what: str, tmp_path: Path
+) -> None:
+    write_bundle(tmp_path / "model.ckpt", {"x": np.ones(3, np.float32)})
+    bundle = TensorBundle(tmp_path / "model.ckpt")
+    bundle.entries["x"] = bundle.entries["x"]._replace(**change)
+    with pytest.raises(UserError, match=what):
+        bundle.read("x")
+
+
+def test_weights_of_another_rank_are_refused(tmp_path: Path) -> None:
+    variables = {**mobilenet(21).variables, "logits/semantic/weights": np.ones(21, np.float32)}
+    write_bundle(tmp_path / "model.ckpt", variables)
+    with pytest.raises(UserError, match="logits/semantic/weights has 1 dimensions"):
+        read_variables(TensorBundle(tmp_path / "model.ckpt"))
 
 
 def test_tensorflow_agrees_on_the_format(tmp_path: Path) -> None:
