@@ -12,6 +12,7 @@ import tyro
 from export.commands.arguments import parse
 from export.data.labels import LabelSet, read_labels
 from export.errors import UserError
+from export.weights.data_sets import DataSet
 from export.weights.exported import import_exported
 from export.weights.state_dict import import_state_dict
 from export.weights.tensorflow import import_tensorflow
@@ -33,6 +34,8 @@ class ImportArguments:
     a file has none."""
     pictures: Path | None = None
     """Folder of pictures to compare with a .tflite on, run in LiteRT; --images if not given."""
+    backbone_only: bool = False
+    """Leave the head of a whole network out, so that --init draws it anew."""
     labels: Path | None = None
     """JSON file that names the classes, where they are not those of a well-known data set."""
 
@@ -52,14 +55,23 @@ def _state_dict(arguments: ImportArguments) -> str:
 
 
 def _tensorflow(arguments: ImportArguments) -> str:
-    return import_tensorflow(arguments.file, arguments.out, _labels(arguments))
+    labels = _labels(arguments)
+    data = DataSet(labels.data, labels) if labels is not None else None
+    return import_tensorflow(
+        arguments.file, arguments.out, data, backbone_only=arguments.backbone_only
+    )
 
 
 def _tflite(arguments: ImportArguments) -> str:
     return import_tflite(
         arguments.file,
         arguments.out,
-        TfliteOptions(arguments.images, arguments.pictures, _labels(arguments)),
+        TfliteOptions(
+            images=arguments.images,
+            pictures=arguments.pictures,
+            labels=_labels(arguments),
+            backbone_only=arguments.backbone_only,
+        ),
     )
 
 
@@ -73,7 +85,9 @@ def _exported(arguments: ImportArguments) -> str:
             f"{arguments.file} has no BatchNorm left to train with; give --images, a folder of "
             "pictures like those to train on"
         )
-    import_exported(arguments.file, arguments.images, arguments.out)
+    import_exported(
+        arguments.file, arguments.images, arguments.out, backbone_only=arguments.backbone_only
+    )
     return f"wrote {arguments.out}"
 
 

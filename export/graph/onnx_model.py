@@ -26,17 +26,24 @@ class OnnxModel:
         """Load a file, or the bytes of one.
 
         Raises:
-            UserError: it cannot be loaded.
+            UserError: it cannot be loaded, or its metadata are not those of `deeplab export`.
         """
         try:
             self._session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise UserError(f"cannot load the ONNX file: {error}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.labels: tuple[str, ...] = tuple(json.loads(metadata.get("deeplab.labels", "[]")))
-        self.output_stride = int(metadata.get("deeplab.output_stride", 16))
         described = metadata.get("deeplab.model")
-        self.config = ModelConfig.from_dict(json.loads(described)) if described else None
+        try:
+            self.labels: tuple[str, ...] = tuple(json.loads(metadata.get("deeplab.labels", "[]")))
+            self.output_stride = int(metadata.get("deeplab.output_stride", 16))
+            self.config = ModelConfig.from_dict(json.loads(described)) if described else None
+        except (ValueError, TypeError, AttributeError) as error:
+            name = source if isinstance(source, Path) else "the ONNX file"
+            raise UserError(
+                f"the metadata of {name} are not those of `deeplab export` ({error}); export the "
+                "checkpoint again"
+            ) from error
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class CheckpointInfo:
     best_mean_iou: float
     """Mean IoU of that validation; 0 before the first."""
     optimizer: str
-    """Optimiser that it was trained with."""
+    """Optimiser that it can go on with; "none" where it was imported."""
     crop: tuple[int, int]
     """Height and width that it was trained at."""
 
@@ -59,6 +60,11 @@ class Checkpoint:
             for name, tensor in self.average.items()
             if name.startswith(inner)
         } or self.weights
+
+
+def backbone_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a network's backbone alone."""
+    return {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
 
 
 def save_checkpoint(

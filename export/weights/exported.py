@@ -8,9 +8,11 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from export.errors import UserError
+from export.files import write_whole
+from export.weights.checkpoint import backbone_of
 from export.weights.folded import FoldedConv, set_folded, unfold
 from model import DeepLab, ModelConfig
 from model.layers import ConvNorm
@@ -18,14 +20,15 @@ from model.layers import ConvNorm
 PREFIX = "network."
 
 
-def import_exported(path: Path, pictures: Path, out: Path) -> None:
-    """Write the whole network of an exported file as initial weights.
+def import_exported(path: Path, pictures: Path, out: Path, *, backbone_only: bool = False) -> None:
+    """Write the network of an exported file as initial weights.
 
     Args:
         path: ONNX file in single precision.
         pictures: folder of pictures like those it will be trained on, to measure BatchNorm
             statistics with; up to 16 of them are used.
         out: safetensors file to write.
+        backbone_only: leave ASPP, decoder and classifier out.
 
     Raises:
         UserError: a file cannot be read, or is no such file.
@@ -48,8 +51,8 @@ def import_exported(path: Path, pictures: Path, out: Path) -> None:
             "files cannot be taken back"
         ) from error
     unfold(network, list(layers.values()), pictures)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(network.state_dict(), out)
+    state = network.state_dict()
+    write_whole(out, save(backbone_of(state) if backbone_only else state))
 
 
 def _read(path: Path) -> tuple[ModelConfig, dict[str, FoldedConv]]:

@@ -32,7 +32,7 @@ def compare(path: Path, network: DeepLab, pictures: Path | None) -> str:
         A line for each picture, or one that says why nothing was compared.
 
     Raises:
-        UserError: they disagree, or a picture cannot be read.
+        UserError: they disagree, or the file or a picture cannot be read.
     """
     if pictures is None:
         return "not compared with the file itself: give --pictures, a folder of photos"
@@ -42,6 +42,12 @@ def compare(path: Path, network: DeepLab, pictures: Path | None) -> str:
         return "not compared with the file itself: LiteRT is not installed (extra `litert`)"
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
+    dtype = np.dtype(interpreter.get_input_details()[0]["dtype"])
+    if dtype not in (np.uint8, np.float32):
+        raise UserError(
+            f"{path} takes pictures in {dtype}, which it cannot be compared on; only uint8 and "
+            "float32 are known, so leave out --pictures or take another file"
+        )
     return "\n".join(
         f"{picture.name}: {_agreement(path, interpreter, network, picture)}"
         for picture in some_pictures(pictures)

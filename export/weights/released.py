@@ -6,6 +6,7 @@ import dataclasses
 import tarfile
 import tempfile
 import tomllib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -13,15 +14,17 @@ from typing import Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from export.data.labels import ADE20K, CITYSCAPES, VOC, LabelSet
 from export.data.pictures import some_pictures
 from export.download import download
 from export.errors import UserError
 from export.graph.to_onnx import export_onnx, require_name
+from export.weights.data_sets import DATA_SETS, DataSet
 from export.weights.tensorflow import import_tensorflow
 from export.weights.tflite import TfliteOptions, import_tflite
 
 TABLE = Path(__file__).with_name("released.toml")
+LARGEST = 2_000_000_000
+"""Bytes that a checkpoint may unpack to; the largest released archives have 0.5 GB."""
 
 
 @checked(frozen=True, config=ConfigDict(extra="forbid"))
@@ -46,10 +49,13 @@ class Released:
         return self.address.rsplit("/", 1)[-1]
 
     @property
-    def labels(self) -> LabelSet:
-        """Its classes, with its own licence and data."""
-        known = {"voc": VOC, "cityscapes": CITYSCAPES, "ade20k": ADE20K}[self.classes]
-        return dataclasses.replace(known, licence=self.licence, data=self.trained_on, remap=())
+    def data(self) -> DataSet:
+        """What it was trained on, with its own licence."""
+        known = DATA_SETS[self.classes]
+        labels = dataclasses.replace(
+            known.labels, licence=self.licence, data=self.trained_on, remap=()
+        )
+        return known._replace(name=self.trained_on, labels=labels)
 
 
 def read_table(path: Path = TABLE) -> dict[str, Released]:
@@ -91,6 +97,8 @@ def pull(
         UserError: a step failed; the message says which and why.
     """
     require_name(name)
+    if out.suffix != ".onnx":
+        raise UserError(f"{out} does not end in .onnx; the checkpoint goes beside it by itself")
     suffix = next((s for s in CONVERTERS if released.file_name.endswith(s)), None)
     if suffix is None:
         raise UserError(
@@ -114,7 +122,9 @@ def pull(
 
 
 def _tflite(original: Path, checkpoint: Path, released: Released, pictures: Path) -> str:
-    options = TfliteOptions(pictures=pictures, labels=released.labels, dataset=released.trained_on)
+    options = TfliteOptions(
+        pictures=pictures, labels=released.data.labels, dataset=released.trained_on
+    )
     return import_tflite(original, checkpoint, options)
 
 
@@ -122,20 +132,28 @@ def _archive(original: Path, checkpoint: Path, released: Released, _: Path) -> s
     """The TensorFlow checkpoint in a .tar.gz; what else is in there, such as a graph, is left."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with tarfile.open(original) as archive:
-                for member in archive.getmembers():
+            with tarfile.open(original, "r:gz") as archive:
+                members = [
+                    member
+                    for member in archive.getmembers()
+                    if ".ckpt" in Path(member.name).name and member.isfile()
+                ]
+                if (size := sum(member.size for member in members)) > LARGEST:
+                    raise UserError(
+                        f"{original} would unpack to {size} bytes, more than any released model"
+                    )
+                for member in members:
                     # Without folders, so that no name can lead out of this one.
                     member.name = Path(member.name).name
-                    if ".ckpt" in member.name and member.isfile():
-                        archive.extract(member, folder, filter="data")
-        except (tarfile.TarError, OSError, EOFError) as error:
+                    archive.extract(member, folder, filter="data")
+        except (tarfile.TarError, zlib.error, OSError, EOFError) as error:
             raise UserError(
                 f"{original} cannot be unpacked ({error}); download it again"
             ) from error
         indices = sorted(Path(folder).glob("*.index"))
         if len(indices) != 1:
             raise UserError(f"{original} holds {len(indices)} checkpoints; one was expected")
-        said = import_tensorflow(indices[0], checkpoint, released.labels)
+        said = import_tensorflow(indices[0], checkpoint, released.data)
         return said.replace(str(indices[0].with_suffix("")), indices[0].stem)
 
 

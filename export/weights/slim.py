@@ -9,7 +9,7 @@ from export.errors import UserError
 from export.weights import slim_reference
 from export.weights.source import Foreign, Names, State
 from model import ModelConfig
-from model.layers import HEAD_NORM
+from model.layers import HEAD_NORM, scale_channels
 from model.mobilenet import NORM as MOBILENET_NORM
 from model.mobilenet import ROWS
 from model.resnet import NORM as RESNET_NORM
@@ -46,7 +46,7 @@ def recognise(state: State) -> Foreign:
     """The mapping of a checkpoint's variables.
 
     Raises:
-        UserError: it holds a backbone that this project does not have.
+        UserError: it holds a backbone or a head that this project does not have.
     """
     scopes = {name.split("/")[0] for name in state}
     if found := scopes & set(VARIANTS):
@@ -80,14 +80,25 @@ def recognise(state: State) -> Foreign:
 
 def _width(state: State) -> dict[str, Any]:
     last = state.get(f"{MOBILENET}/expanded_conv_16/project/weights")
-    return {} if last is None else {"width_multiplier": last.shape[0] / ROWS[-1].channels}
+    second = state.get(f"{MOBILENET}/expanded_conv_1/project/weights")
+    if last is None or second is None:
+        return {}
+    width = last.shape[0] / ROWS[-1].channels
+    # Narrow networks of the official code do not round their channels to multiples of 8.
+    rounded = second.shape[0] == scale_channels(ROWS[1].channels, width)
+    return {"width_multiplier": width, "width_divisor": 8 if rounded else 1}
 
 
 def _head_settings(state: State) -> dict[str, Any]:
     """What ASPP and decoder are made of; empty for a backbone alone."""
-    if "concat_projection/weights" not in state:
-        return {}
     classifier = state.get(CLASSIFIER["classifier.weight"])
+    if "concat_projection/weights" not in state:
+        if classifier is not None:
+            raise UserError(
+                "the classifier follows no concat_projection: this DeepLab has no ASPP, which "
+                "every network of this project has"
+            )
+        return {}
     branches = [
         scope for scope in ("aspp1", "aspp2", "aspp3") if any(scope in key for key in state)
     ]

@@ -8,7 +8,7 @@ from safetensors.torch import save
 
 from export.errors import UserError
 from export.files import write_whole
-from export.weights.agreement import measure_agreement
+from export.weights.comparison import measure_agreement
 from export.weights.convert import convert, recognise
 from export.weights.initial import read_state_dict
 

@@ -7,6 +7,8 @@ All blocks and tensors carry a CRC-32C, which is checked.
 
 from __future__ import annotations
 
+import math
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +65,7 @@ class TensorBundle:
             self.entries = {name.decode(): _entry(value) for name, value in table.items()}
         except OSError as error:
             raise UserError(f"cannot read the checkpoint {index}: {error.strerror}") from error
-        except (Damaged, KeyError, IndexError, ValueError, struct.error) as error:
+        except (Damaged, LookupError, ValueError, OverflowError, struct.error) as error:
             raise UserError(
                 f"{index} is not a TensorFlow checkpoint, or damaged ({error})"
             ) from error
@@ -80,16 +82,21 @@ class TensorBundle:
         data = self.prefix.with_name(
             f"{self.prefix.name}.data-{entry.shard:05}-of-{self.shards:05}"
         )
+        dtype = np.dtype(DTYPES[entry.dtype])
         try:
             with data.open("rb") as file:
+                length = file.seek(0, os.SEEK_END)
+                if entry.offset + entry.size > length:
+                    raise UserError(f"{data} is damaged: it ends before {name} does")
                 file.seek(entry.offset)
                 content = file.read(entry.size)
         except OSError as error:
             raise UserError(f"cannot read the checkpoint's {data}: {error.strerror}") from error
-        if len(content) != entry.size or _masked_crc(content) != entry.checksum:
+        if _masked_crc(content) != entry.checksum:
             raise UserError(f"{data} is damaged: {name} does not have its checksum")
-        array = np.frombuffer(bytearray(content), DTYPES[entry.dtype])
-        return torch.from_numpy(array.reshape(entry.shape))
+        if not content or len(content) != math.prod(entry.shape) * dtype.itemsize:
+            raise UserError(f"{data} is damaged: {name} does not have the size of its shape")
+        return torch.from_numpy(np.frombuffer(bytearray(content), dtype).reshape(entry.shape))
 
 
 def read_table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -137,13 +144,14 @@ def _handle(content: bytes, at: int) -> tuple[tuple[int, int], int]:
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
-    while True:
+    while shift < 64:
         byte = content[at]
         value |= (byte & 0x7F) << shift
         shift += 7
         at += 1
         if byte < 0x80:
             return value, at
+    raise Damaged("a number has no end")
 
 
 def _fields(message: bytes) -> dict[int, list[int | bytes]]:
@@ -170,14 +178,16 @@ def _fields(message: bytes) -> dict[int, list[int | bytes]]:
 def _first(fields: dict[int, list[int | bytes]], number: int, default: int = 0) -> int:
     """A field that holds one number."""
     value = fields.get(number, [default])[0]
-    assert isinstance(value, int)
+    if not isinstance(value, int):
+        raise Damaged(f"field {number} is no number")
     return value
 
 
 def _entry(message: bytes) -> Entry:
     fields = _fields(message)
     (shape,) = fields.get(2, [b""])
-    assert isinstance(shape, bytes)
+    if not isinstance(shape, bytes):
+        raise Damaged("a shape is a number")
     sizes = [_fields(dim) for dim in _fields(shape).get(2, []) if isinstance(dim, bytes)]
     return Entry(
         dtype=_first(fields, 1),

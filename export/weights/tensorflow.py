@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
-from export.data.labels import ADE20K, CITYSCAPES, VOC, LabelSet
 from export.errors import UserError
 from export.files import write_whole
 from export.weights import slim
-from export.weights.agreement import measure_agreement
-from export.weights.checkpoint import CheckpointInfo, save_checkpoint
+from export.weights.checkpoint import CheckpointInfo, backbone_of, save_checkpoint
+from export.weights.comparison import measure_agreement
 from export.weights.convert import convert
+from export.weights.data_sets import DataSet, with_classes
 from export.weights.source import Foreign
 from export.weights.tensor_bundle import TensorBundle
 from model import DeepLab
@@ -28,22 +27,9 @@ ADE20K_CLASSES = 151
 """The released networks count ADE20K's unlabelled pixels as class 0."""
 
 
-class DataSet(NamedTuple):
-    name: str
-    labels: LabelSet
-    crop: tuple[int, int]
-    """What the released networks were trained at."""
-
-
-DATA_SETS = {
-    21: DataSet("Pascal VOC 2012", VOC, (513, 513)),
-    19: DataSet("Cityscapes", CITYSCAPES, (769, 769)),
-    150: DataSet("ADE20K", ADE20K, (513, 513)),
-}
-"""By the number of classes."""
-
-
-def import_tensorflow(path: Path, out: Path, labels: LabelSet | None) -> str:
+def import_tensorflow(
+    path: Path, out: Path, data: DataSet | None, *, backbone_only: bool = False
+) -> str:
     """Write a checkpoint of the official code in this project's names.
 
     With a classifier it becomes a checkpoint to evaluate, export or train on, and else weights to
@@ -52,7 +38,8 @@ def import_tensorflow(path: Path, out: Path, labels: LabelSet | None) -> str:
     Args:
         path: the `.index` file, its `.data-*` files beside it.
         out: safetensors file to write.
-        labels: the classes, where they are not Pascal VOC's, Cityscapes' or ADE20K's.
+        data: what it was trained on; told by the number of classes if not given.
+        backbone_only: leave ASPP, decoder and classifier out.
 
     Returns:
         What it was and how far it computes the same here.
@@ -64,10 +51,12 @@ def import_tensorflow(path: Path, out: Path, labels: LabelSet | None) -> str:
     bundle = TensorBundle(path.with_suffix(""))
     state = read_variables(bundle)
     foreign = slim.recognise(state)
-    step = int(bundle.read(STEP)) if STEP in bundle.entries else 0
-    info = _describe(foreign, labels, step) if foreign.whole else None
+    step = int(bundle.read(STEP).flatten()[0]) if STEP in bundle.entries else 0
+    info = _describe(foreign, data, step) if foreign.whole and not backbone_only else None
     converted = convert(foreign, state)
     agreement = measure_agreement(foreign, state, converted)
+    if backbone_only:
+        converted = backbone_of(converted)
     if info is not None:
         network = DeepLab(foreign.model)
         network.load_state_dict(converted, strict=False)
@@ -83,6 +72,9 @@ def read_variables(bundle: TensorBundle) -> dict[str, Tensor]:
     """The network's variables, averaged ones where there are any, as PyTorch lays them out.
 
     What an optimiser kept is left out.
+
+    Raises:
+        UserError: a variable is damaged, or weights are not those of a convolution.
     """
     wanted = {
         name
@@ -92,11 +84,16 @@ def read_variables(bundle: TensorBundle) -> dict[str, Tensor]:
     state = {}
     for name in tqdm(sorted(wanted), "reading variables", unit="variable"):
         averaged = name + AVERAGE
-        state[name] = _lay_out(name, bundle.read(averaged if averaged in bundle.entries else name))
+        tensor = bundle.read(averaged if averaged in bundle.entries else name)
+        if tensor.ndim != (4 if name.endswith("weights") else 1):
+            raise UserError(
+                f"{bundle.prefix}: {name} has {tensor.ndim} dimensions; another network's"
+            )
+        state[name] = _lay_out(name, tensor)
     classifier = state.get("logits/semantic/biases")
     if classifier is not None and len(classifier) == ADE20K_CLASSES:
-        for part in ("weights", "biases"):
-            state[f"logits/semantic/{part}"] = state[f"logits/semantic/{part}"][1:].contiguous()
+        for name in {*slim.CLASSIFIER.values()} & {*state}:
+            state[name] = state[name][1:].contiguous()
     return state
 
 
@@ -108,13 +105,10 @@ def _lay_out(name: str, tensor: Tensor) -> Tensor:
     return tensor.permute((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)).contiguous()
 
 
-def _describe(foreign: Foreign, labels: LabelSet | None, step: int) -> CheckpointInfo:
+def _describe(foreign: Foreign, data: DataSet | None, step: int) -> CheckpointInfo:
     classes = foreign.model.num_classes
-    if labels is not None:
-        data = DataSet(labels.data, labels, (513, 513))
-    elif classes in DATA_SETS:
-        data = DATA_SETS[classes]
-    else:
+    data = data or with_classes(classes)
+    if data is None:
         raise UserError(
             f"{foreign.what}: {classes} classes are not Pascal VOC's, Cityscapes' or ADE20K's; "
             "name them with --labels"
@@ -131,6 +125,6 @@ def _describe(foreign: Foreign, labels: LabelSet | None, step: int) -> Checkpoin
         step=step,
         best_step=0,
         best_mean_iou=0.0,
-        optimizer="sgd",
+        optimizer="none",
         crop=data.crop,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from export.data.labels import VOC, LabelSet
 from export.errors import UserError
+from export.files import write_whole
 from export.weights.checkpoint import CheckpointInfo, save_checkpoint
 from export.weights.folded import conv_norms, set_folded, unfold
 from export.weights.litert import compare
@@ -29,10 +30,12 @@ class TfliteOptions:
     """The classes; those of Pascal VOC for 21 if not given."""
     dataset: str | None = None
     """What it was trained on."""
+    backbone_only: bool = False
+    """Whether to leave the head of a whole DeepLab out."""
 
 
 def import_tflite(path: Path, out: Path, options: TfliteOptions) -> str:
-    """Write a whole DeepLab as a checkpoint, or the backbone of a classifier as initial weights.
+    """Write a whole DeepLab as a checkpoint, or a backbone as initial weights.
 
     Quantised weights are dequantised.
 
@@ -46,7 +49,8 @@ def import_tflite(path: Path, out: Path, options: TfliteOptions) -> str:
     file = TfliteFile(path)
     if len(file.convs) < LAYERS:
         raise UserError(f"{path} does not hold a MobileNetV2")
-    if file.shapes[file.input][1:3] == file.shapes[file.output][1:3]:
+    whole = file.shapes[file.input][1:3] == file.shapes[file.output][1:3]
+    if whole and not options.backbone_only:
         return _import_deeplab(path, file, out, options)
     return _import_backbone(path, file, out, options)
 
@@ -54,8 +58,8 @@ def import_tflite(path: Path, out: Path, options: TfliteOptions) -> str:
 def _import_backbone(path: Path, file: TfliteFile, out: Path, options: TfliteOptions) -> str:
     if options.images is None:
         raise UserError(
-            f"{path} holds a classifier, of which the backbone is of use for training; give "
-            "--images, a folder of pictures like those to train on"
+            f"of {path} the backbone is to be taken, which is of use for training; give --images, "
+            "a folder of pictures like those to train on"
         )
     config = backbone_config(path, file, classes=2, output_stride=32)
     backbone = DeepLab(config).backbone.eval()
@@ -63,8 +67,7 @@ def _import_backbone(path: Path, file: TfliteFile, out: Path, options: TfliteOpt
     for layer, conv in zip(layers, file.convs, strict=False):
         set_folded(layer, conv.folded)
     unfold(backbone, layers, options.images)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({f"backbone.{name}": t for name, t in backbone.state_dict().items()}, out)
+    write_whole(out, save({f"backbone.{name}": t for name, t in backbone.state_dict().items()}))
     return f"wrote {out}: the backbone, MobileNetV2 of width {config.width_multiplier:g}"
 
 

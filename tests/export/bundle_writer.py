@@ -30,11 +30,12 @@ def write_bundle(prefix: Path, variables: Mapping[str, NDArray[np.generic]]) -> 
         offset += len(content)
     prefix.with_name(prefix.name + ".data-00000-of-00001").write_bytes(b"".join(chunks))
     index = prefix.with_name(prefix.name + ".index")
-    index.write_bytes(_table(entries))
+    index.write_bytes(table(entries))
     return index
 
 
-def _table(entries: Mapping[bytes, bytes]) -> bytes:
+def table(entries: Mapping[bytes, bytes]) -> bytes:
+    """A sorted string table, as an `.index` file holds it."""
     content, last_keys = b"", {}
     items = sorted(entries.items())
     for start in range(0, len(items), 40):

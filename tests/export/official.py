@@ -82,11 +82,11 @@ class Slim:
                 self.conv(f"{at}/conv3", 1, depth, 4 * depth)
                 channels = 4 * depth
 
-    def mobilenet_v2(self) -> None:
-        self.conv("MobilenetV2/Conv", 3, 3, 32)
-        channels = 32
+    def mobilenet_v2(self, width: float = 1.0) -> None:
+        channels = int(32 * width)
+        self.conv("MobilenetV2/Conv", 3, 3, channels)
         depths = (16, *[24] * 2, *[32] * 3, *[64] * 4, *[96] * 3, *[160] * 3, 320)
-        for index, depth in enumerate(depths):
+        for index, depth in enumerate(int(depth * width) for depth in depths):
             at = "MobilenetV2/expanded_conv" + (f"_{index}" if index else "")
             inner = channels
             if index:

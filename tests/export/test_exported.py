@@ -14,13 +14,14 @@ from export.commands.import_weights import main
 from export.data.datasets import load_dataset
 from export.errors import UserError
 from export.graph.finish import finish
+from export.graph.onnx_model import OnnxModel
 from export.graph.quantise import Pictures, to_int8
 from export.graph.to_onnx import convert
 from export.training.train import train
 from export.weights.checkpoint import load_network
 from export.weights.exported import import_exported
 from export.weights.folded import conv_norms
-from export.weights.initial import load_initial_weights
+from export.weights.initial import load_initial_weights, read_state_dict
 from model import DeepLab, build
 from tests.export.runs import TINY_MODEL, data_config, tiny_config
 
@@ -83,6 +84,35 @@ def test_the_network_comes_back_and_can_be_trained(
     assert info.step > 0
     difference = (logits(trained) - expected).abs().mean() / expected.abs().mean()
     assert difference < 0.5, "training starts where the network was, not anew"
+
+
+@pytest.mark.xdist_group("exported")
+def test_the_backbone_comes_back_alone(exported: Path, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "back.safetensors"
+    main("import", [str(exported), str(out), "--images", str(pictures), "--backbone-only"])
+    own = build(CONFIG).state_dict()
+    assert set(read_state_dict(out)) == {name for name in own if name.startswith("backbone.")}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("deeplab.labels", "no JSON"),
+        ("deeplab.labels", "7"),
+        ("deeplab.output_stride", "many"),
+        ("deeplab.model", "[]"),
+        ("deeplab.model", '{"layers": 3}'),
+    ],
+)
+def test_metadata_of_others_are_refused(key: str, value: str, tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 20]> same (float[1] x) => (float[1] y) '
+        "{ y = Identity(x) }"
+    )
+    onnx.helper.set_model_props(model, {key: value})
+    onnx.save(model, path := tmp_path / "other.onnx")
+    with pytest.raises(UserError, match=r"metadata of .*other\.onnx are not those"):
+        OnnxModel(path)
 
 
 @pytest.mark.xdist_group("exported")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from export.errors import UserError
-from export.weights.agreement import measure_agreement
+from export.weights.comparison import measure_agreement
 from export.weights.convert import convert, recognise
 from export.weights.initial import load_initial_weights
 from export.weights.state_dict import import_state_dict

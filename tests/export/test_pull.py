@@ -243,10 +243,13 @@ def test_a_tensorflow_archive_is_pulled_wherever_its_names_lead(
     main("pull", ["tiny", str(out), "--table", str(rows)])
     info = load_network(out.with_suffix(".safetensors"))[1]
     assert (info.labels.names[0], info.labels.licence) == ("road", "made for tests")
-    assert info.dataset == "nothing"
+    assert (info.dataset, info.crop) == ("nothing", (769, 769))
     assert not list(tmp_path.rglob("up"))
 
+    whole = bytearray(archive_of({index.name: CONTENT}))
+    whole[40:60] = b"\xff" * 20
     for broken in (
+        bytes(whole),
         archive_of({index.name: CONTENT})[:500],
         archive_of({"a.pb": b""}),
         b"no archive",
@@ -257,6 +260,17 @@ def test_a_tensorflow_archive_is_pulled_wherever_its_names_lead(
             main("pull", ["tiny", str(out), "--table", str(rows)])
 
 
+def test_an_archive_that_would_fill_the_disk_is_refused(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.weights.released.LARGEST", 2 * len(CONTENT) - 1)
+    names = ("model.ckpt.index", "model.ckpt.data-00000-of-00001")
+    host.files["/zoo.tar.gz"] = archive_of(dict.fromkeys(names, CONTENT))
+    rows = table(host, tmp_path / "t.toml", address=f"{host.url}/zoo.tar.gz")
+    with pytest.raises(UserError, match="would unpack to 614400 bytes"):
+        main("pull", ["tiny", str(tmp_path / "zoo.onnx"), "--table", str(rows)])
+
+
 def test_mistakes_are_explained_before_anything_is_fetched(host: Host, tmp_path: Path) -> None:
     rows = table(host, tmp_path / "t.toml", address=f"{host.url}/model.zip")
     with pytest.raises(UserError, match=r"no kind that can be converted; those are \.tflite"):
@@ -265,6 +279,8 @@ def test_mistakes_are_explained_before_anything_is_fetched(host: Host, tmp_path:
         main("pull", ["huge", "--table", str(rows)])
     with pytest.raises(UserError, match="give --name"):
         main("pull", ["tiny", str(tmp_path / "my model.onnx"), "--table", str(rows)])
+    with pytest.raises(UserError, match=r"does not end in \.onnx"):
+        main("pull", ["tiny", str(tmp_path / "tiny.safetensors"), "--table", str(rows)])
     rows.write_text("[tiny]\nwhat = 1")
     with pytest.raises(UserError, match=r"tiny\.what.*tiny\.address"):
         main("pull", ["--table", str(rows)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -111,6 +112,21 @@ def test_without_litert_it_says_so(
     assert "LiteRT is not installed" in compare(file, random_network(), pictures)
 
 
+def test_a_file_that_takes_signed_bytes_is_not_compared(
+    file: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interpreter:
+        def __init__(self, _: str) -> None: ...
+        def allocate_tensors(self) -> None: ...
+        def get_input_details(self) -> list[dict[str, type]]:
+            return [{"dtype": np.int8}]
+
+    stand_in = SimpleNamespace(Interpreter=Interpreter)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", stand_in)
+    with pytest.raises(UserError, match="takes pictures in int8"):
+        compare(file, random_network(), pictures)
+
+
 @pytest.mark.parametrize(
     ("quirks", "what"),
     [
@@ -162,6 +178,17 @@ def test_a_classifier_gives_its_backbone(pictures: Path, tmp_path: Path) -> None
             rtol=1e-3,
             atol=1e-3,
         )
+
+
+def test_a_whole_network_can_give_its_backbone_alone(
+    file: Path, pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "init.safetensors"
+    with pytest.raises(UserError, match="give --images"):
+        main("import", [str(file), str(out), "--backbone-only"])
+    main("import", [str(file), str(out), "--backbone-only", "--images", str(pictures)])
+    names = set(read_state_dict(out))
+    assert names == {name for name in DeepLab(TINY).state_dict() if name.startswith("backbone.")}
 
 
 @pytest.fixture(scope="module")
