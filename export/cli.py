@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -41,7 +42,9 @@ def main() -> None:
         print(usage)
         return
     if name not in COMMANDS:
-        sys.exit(f"deeplab: there is no command {name!r}\n\n{usage}")
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        sys.exit(f"deeplab: there is no command {name!r}{meant}\n\n{usage}")
     try:
         import_module(f"export.commands.{COMMANDS[name].module}").main(name, arguments)
     except ModuleNotFoundError as error:

@@ -81,6 +81,11 @@ class TrainConfig:
             raise UserError(f"hard_fraction is {self.hard_fraction}; it must be above 0, up to 1")
         if self.hard_steps < 0:
             raise UserError(f"hard_steps is {self.hard_steps}; it must be at least 0")
+        if not 0 <= self.warmup_steps < self.steps:
+            raise UserError(
+                f"warmup_steps is {self.warmup_steps}; it must be at least 0 and below the "
+                f"{self.steps} steps, or the learning rate never rises to {self.learning_rate:g}"
+            )
         if self.learning_rate <= 0:
             raise UserError(f"learning_rate is {self.learning_rate}; it must be positive")
         if self.lovasz < 0:

@@ -33,6 +33,7 @@ def test_recipes_override_the_defaults(tmp_path: Path) -> None:
         ("stepz = 7", "unknown setting 'stepz'"),
         ('[model]\nbackbone = "vgg"', "vgg"),
         ("steps = 0", "at least 1"),
+        ("steps = 9\nwarmup_steps = 9", "below the 9 steps"),
         ('steps = "many"', "steps = 'many': Input should be a valid integer"),
         ('optimizer = "adam"', "'adam': Input should be 'sgd' or 'adamw'"),
         ("[augment]\ncrop = 513", r"augment\.crop"),
