@@ -47,5 +47,8 @@ def main(name: str, arguments: list[str]) -> None:
     if parsed.json is not None:
         write_whole(parsed.json, report.to_json())
     if parsed.picture is not None:
-        title = f"{parsed.model.stem} on {dataset.name}, {dataset.split}"
+        # The file alone is "best.safetensors" for every run.
+        model = "/".join(parsed.model.parts[-2:])
+        used = parsed.setting.describe(report.output_stride)
+        title = f"{model} on {dataset.name}, {dataset.split}: {used}"
         draw_confusion(report.evaluation.matrix, names, title, parsed.picture)

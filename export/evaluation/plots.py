@@ -104,7 +104,7 @@ def _draw_iou(axes: Axes, matrix: ConfusionMatrix) -> None:
         axes.text(np.nan_to_num(value) + 2, row, text, va="center", fontsize=8, bbox=box)
     axes.axvline(100 * matrix.mean_iou, color=COLOURS[1], linestyle="--", linewidth=1.2, zorder=0)
     axes.set(xlim=(0, 112), xticks=range(0, 101, 25), xlabel="IoU, %")
-    axes.set_title(f"IoU, mean {100 * matrix.mean_iou:.1f}")
+    axes.set_title(f"IoU, %; dashed: mean {100 * matrix.mean_iou:.1f}")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(which="minor", length=0)
