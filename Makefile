@@ -11,7 +11,7 @@ serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 	$(SERVE_ENV)/bin/deeplab-serve
 
 test: lint ## lint, types and all tests
-	$(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup --durations 25
 
 dev: $(DEV_ENV)/.installed ## make the environment for training and tests
 

@@ -174,7 +174,9 @@ def test_averaged_variables_are_preferred(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "labels"), [(19, CITYSCAPES), (21, VOC), (151, ADE20K)], ids=str
+    ("classes", "labels"),
+    [(19, CITYSCAPES), (21, VOC), (151, ADE20K)],
+    ids=["Cityscapes", "VOC", "ADE20K"],
 )
 def test_the_number_of_classes_tells_the_data_set(
     tmp_path: Path, classes: int, labels: LabelSet
