@@ -18,7 +18,7 @@ from export.errors import UserError
 from export.files import write_whole
 from export.training.config import TrainConfig
 from export.training.train import LAST
-from export.weights.checkpoint import load_network
+from export.weights.checkpoint import backbone_of, load_network
 from export.weights.initial import load_initial_weights
 from model import build
 
@@ -47,9 +47,7 @@ def shared_backbone(base: TrainConfig, pretrain_steps: int) -> tuple[Path, str]:
         if json.loads(origin_path.read_text(encoding="utf-8")) != origin:
             raise UserError(f"{path} was made with other settings; choose another --out")
     else:
-        tensors = made(first, pretrain_steps)
-        backbone = {name: value for name, value in tensors.items() if name.startswith("backbone.")}
-        write_whole(path, save(backbone))
+        write_whole(path, save(backbone_of(made(first, pretrain_steps))))
         write_whole(origin_path, json.dumps(origin, indent=1).encode())
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model import LowLevel, ModelConfig
@@ -119,6 +120,6 @@ TABLES = {
 }
 
 
-def designs(tables: tuple[str, ...]) -> list[Design]:
+def designs(tables: Sequence[str]) -> list[Design]:
     """The designs of some tables, each once."""
     return list(dict.fromkeys(row.design for name in tables for row in TABLES[name].rows))

@@ -81,7 +81,7 @@ def _draw_paper(axes: Axes, network: str, published: Sequence[float]) -> None:
 
 def _draw_edges(axes: Axes, grid: Grid, rows: Sequence[Row]) -> None:
     for row in rows:
-        curve = near_edges(grid, row)
+        curve = near_edges(grid, row.design)
         axes.errorbar(
             [float(width) for width in curve],
             [spread.mean for spread in curve.values()],

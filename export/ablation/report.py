@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from export.ablation.designs import PAPER_CHANNELS, TABLES, Row, Table
+from export.ablation.designs import PAPER_CHANNELS, TABLES, Design, Row, Table, designs
 from export.ablation.result import Result
 from export.evaluation.text import billions, markdown
 
@@ -106,9 +106,9 @@ def table_text(grid: Grid, table: Table, backbone: str) -> str:
     return f"{title}\n\n{markdown(rows)}"
 
 
-def near_edges(grid: Grid, row: Row) -> dict[str, Spread]:
+def near_edges(grid: Grid, design: Design) -> dict[str, Spread]:
     """Mean IoU near label edges over the seeds of a design, by the band's width in pixels."""
-    results = list(grid[row.design.name].values())
+    results = list(grid[design.name].values())
     return {
         width: Spread.of(result.trimap[width] for result in results) for width in results[0].trimap
     }
@@ -117,25 +117,20 @@ def near_edges(grid: Grid, row: Row) -> dict[str, Spread]:
 def trimap_text(grid: Grid, tables: Sequence[str]) -> str:
     """Mean IoU near label edges for every design."""
     lines = []
-    for row in _all_rows(tables):
-        curve = near_edges(grid, row)
-        lines.append([row.design.name, *(spread.text() for spread in curve.values())])
+    for design in designs(tables):
+        curve = near_edges(grid, design)
+        lines.append([design.name, *(spread.text() for spread in curve.values())])
     head = ["design", *(f"{width} px" for width in curve)]
     return f"Mean IoU within so many pixels of label edges\n\n{markdown([head, *lines])}"
 
 
 def class_text(grid: Grid, tables: Sequence[str]) -> str:
     """Every class's IoU over the seeds, for every design."""
-    rows = _all_rows(tables)
-    names = list(next(iter(grid[rows[0].design.name].values())).per_class)
+    shown = designs(tables)
+    names = list(next(iter(grid[shown[0].name].values())).per_class)
     lines = [["design", *names]]
-    for row in rows:
-        results = grid[row.design.name].values()
+    for design in shown:
+        results = grid[design.name].values()
         spreads = [Spread.of(result.per_class[name] for result in results) for name in names]
-        lines.append([row.design.name, *(spread.text() for spread in spreads)])
+        lines.append([design.name, *(spread.text() for spread in spreads)])
     return f"IoU by class\n\n{markdown(lines)}"
-
-
-def _all_rows(tables: Sequence[str]) -> list[Row]:
-    """The rows of some tables, each design once."""
-    return list({row.design: row for name in tables for row in TABLES[name].rows}.values())

@@ -54,13 +54,7 @@ def shrunk_config(training: DataSet, validation: DataSet, width: int, folder: Pa
         "data": f"{training.name} at a width of {width}",
     }
     write_whole(folder / "labels.json", json.dumps(described).encode())
-    return DataConfig(
-        images=folder / "train" / "images",
-        masks=folder / "train" / "masks",
-        val_images=folder / "val" / "images",
-        val_masks=folder / "val" / "masks",
-        labels=folder / "labels.json",
-    )
+    return DataConfig(data=folder)
 
 
 def _write(

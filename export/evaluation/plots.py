@@ -127,9 +127,8 @@ def draw_trimaps(trimaps: dict[str, Trimap], title: str, path: Path) -> None:
                 [100 * point.mean_iou for point in curve],
                 label=name,
             )
-        around = next(iter(trimaps.values())).around
-        what = "label edges" if around == "edges" else "ignored pixels"
-        axes.set(xlabel=f"width of the band around {what}, pixels", ylabel="mean IoU in it, %")
+        subject = next(iter(trimaps.values())).subject
+        axes.set(xlabel=f"width of the band around {subject}, pixels", ylabel="mean IoU in it, %")
         axes.set_xlim(left=0)
         axes.set_title(title)
         axes.grid(visible=True)

@@ -109,8 +109,7 @@ def class_table(report: Report) -> str:
 def trimap_table(trimaps: dict[str, Trimap]) -> str:
     """Mean IoU by width of the band, one column a model."""
     curves = [trimap.curve for trimap in trimaps.values()]
-    around = next(iter(trimaps.values())).around
-    what = "label edges" if around == "edges" else "ignored pixels"
+    subject = next(iter(trimaps.values())).subject
     rows = [["band, pixels", "share", *trimaps]]
     for points in zip(*curves, strict=True):
         rows.append(
@@ -120,7 +119,7 @@ def trimap_table(trimaps: dict[str, Trimap]) -> str:
                 *(f"{point.mean_iou:.4f}" for point in points),
             ]
         )
-    return f"mean IoU in bands around {what}\n{aligned(rows)}"
+    return f"mean IoU in bands around {subject}\n{aligned(rows)}"
 
 
 def trimap_values(trimap: Trimap) -> dict[str, Any]:

@@ -52,6 +52,11 @@ class Trimap:
             matrix.add(truth[inside], predicted[inside])
 
     @property
+    def subject(self) -> str:
+        """What the bands are around, in words."""
+        return "label edges" if self.around == "edges" else "ignored pixels"
+
+    @property
     def matrices(self) -> list[ConfusionMatrix]:
         """One for each width, over all pixels in its band."""
         sums = np.cumsum([ring.counts for ring in self._rings], axis=0)

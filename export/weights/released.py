@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import tarfile
 import tempfile
-import tomllib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked
 
 from export.data.pictures import some_pictures
 from export.download import download
 from export.errors import UserError
 from export.graph.to_onnx import export_onnx, require_name
+from export.toml_file import read_toml, validated
 from export.weights.data_sets import DATA_SETS, DataSet
 from export.weights.tensorflow import import_tensorflow
 from export.weights.tflite import TfliteOptions, import_tflite
@@ -64,18 +64,7 @@ def read_table(path: Path = TABLE) -> dict[str, Released]:
     Raises:
         UserError: the file cannot be read or is no such table.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(dict[str, Released]).validate_python(content)
-    except OSError as error:
-        raise UserError(f"cannot read the table {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a TOML file: {error}") from error
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        )
-        raise UserError(f"{path} is no table of released models: {problems}") from error
+    return validated(dict[str, Released], read_toml(path, "table"), path)
 
 
 def pull(
