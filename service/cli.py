@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -30,6 +31,8 @@ OWN_FILES = 40
 
 def main() -> None:
     """Serve until a stop signal; exit with 1 and one line if that cannot begin."""
+    # Until the server listens to signals itself.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         settings = CliApp.run(Settings)
         with logging_to_stderr(settings.log_format, settings.log_level):

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
         env_prefix="DEEPLAB_",
         cli_prog_name="deeplab-serve",
         cli_kebab_case=True,
+        cli_implicit_flags=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
         frozen=True,
