@@ -32,13 +32,13 @@ def main() -> None:
         listener = listen(settings.host, settings.port)
         model = load_model(settings)
         engine, metrics = build_engine(settings, model)
+        serve(settings, listener, engine, metrics)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    serve(settings, listener, engine, metrics)
 
 
 def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
@@ -79,7 +79,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: Metrics) -> None:
-    """Serve on an open port until a stop signal."""
+    """Serve on an open port until a stop signal.
+
+    Raises:
+        StartError: a setting cannot be met.
+    """
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(engine, settings, metrics),

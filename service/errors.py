@@ -14,6 +14,12 @@ class MalformedRequest(RequestError):
     """No picture where one should be."""
 
 
+class Unauthorised(RequestError):
+    """No API key, or none that is accepted."""
+
+    reason = "unauthorised"
+
+
 class UnknownModel(RequestError):
     """A model that is not loaded."""
 

@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     )
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
+    api_keys: Path | None = Field(
+        None, description="file of API keys, one a line; without it everybody may call"
+    )
+    metrics_key: bool = Field(False, description="ask for an API key on /metrics too")
     drain_timeout: int = Field(
         30, ge=1, description="seconds that running requests get after a stop signal"
     )

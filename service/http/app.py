@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service.engine.engine import Engine
+from service.errors import StartError
 from service.http import info, masks, problems
+from service.http.keys import require_key
 from service.http.measure import MeasureRequests
+from service.keys import Keys
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
@@ -20,7 +24,11 @@ the upright picture. Errors are RFC 9457 problem JSON."""
 
 
 def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
-    """The HTTP application on an engine; starting the application starts the engine."""
+    """The HTTP application on an engine; starting the application starts the engine.
+
+    Raises:
+        StartError: a setting cannot be met.
+    """
     pipeline = Pipeline(engine, settings, metrics)
     card = engine.card
     metrics.model_info.labels(card.name, engine.provider, card.backbone, card.source_revision).set(
@@ -43,6 +51,26 @@ def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
     app.state.metrics = metrics
     app.add_middleware(MeasureRequests, metrics=metrics)
     problems.install(app)
-    app.include_router(masks.router)
+    locked = lock(settings)
+    app.include_router(masks.router, **locked)
+    app.include_router(info.models_router, **locked)
+    app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)
     return app
+
+
+def lock(settings: Settings) -> dict[str, Any]:
+    """What a router is included with so that its calls need an API key, where there are keys.
+
+    Raises:
+        StartError: the file of keys cannot be used.
+    """
+    if settings.api_keys is None:
+        if settings.metrics_key:
+            raise StartError("setting metrics_key has no meaning without api_keys; name a file")
+        return {}
+    dependency = Depends(require_key(Keys(settings.api_keys)))
+    return {
+        "dependencies": [dependency],
+        "responses": problems.described((401, "no API key, or none that is accepted")),
+    }

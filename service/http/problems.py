@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 STATUS: dict[type[errors.RequestError], int] = {
     errors.MalformedRequest: 400,
+    errors.Unauthorised: 401,
     errors.UnknownModel: 404,
     errors.TooLarge: 413,
     errors.UnsupportedImage: 415,
@@ -68,6 +69,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(errors.RequestError)
     async def request_error(request: Request, error: errors.RequestError) -> Response:
         headers = retry_after(error.retry_after) if isinstance(error, errors.Unavailable) else None
+        if isinstance(error, errors.Unauthorised):
+            headers = {"WWW-Authenticate": "Bearer"}
         return problem(STATUS[type(error)], str(error), headers)
 
     @app.exception_handler(RequestValidationError)
