@@ -95,7 +95,7 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen on
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    threading.Thread(target=announce, args=(url, engine), daemon=True).start()
+    threading.Thread(target=announce, args=(url, engine, settings.docs), daemon=True).start()
 
     def stop(*_: object) -> None:
         server.should_exit = True
@@ -109,16 +109,16 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
         sys.exit(f"deeplab-serve: the model {settings.model} does not run: {engine.failure}")
 
 
-def announce(url: str, engine: Engine) -> None:
+def announce(url: str, engine: Engine, docs: bool) -> None:
     """Say where the service is once it is ready, or end it if the model does not run."""
     engine.wait_ready()
     if engine.failure:
         os.kill(os.getpid(), signal.SIGTERM)
         return
     sample = os.path.relpath(SAMPLE_PICTURE)
+    api = f" (API: {url}/docs)" if docs else ""
     print(
-        f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url} "
-        f"(API: {url}/docs)\n"
+        f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
         f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
         flush=True,
     )

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service.engine.engine import Engine
 from service.errors import StartError
-from service.http import info, masks, problems
+from service.http import docs, info, masks, problems
+from service.http.headers import SecurityHeaders
 from service.http.keys import require_key
 from service.http.measure import MeasureRequests
 from service.keys import Keys
@@ -21,6 +23,20 @@ from service.settings import Settings
 DESCRIPTION = """Masks from photos. Send a picture as multipart field `file` or as the raw body:
 JPEG, PNG, WebP or GIF (first frame); EXIF orientation is applied, and answers have the size of
 the upright picture. Errors are RFC 9457 problem JSON."""
+
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST"),
+    "allow_headers": (
+        "Authorization",
+        "X-API-Key",
+        "X-Request-Id",
+        "X-Request-Timeout",
+        "traceparent",
+        "tracestate",
+    ),
+    "expose_headers": ("Retry-After", "Server-Timing", "X-Request-Id"),
+}
+"""What pages of the origins that are allowed may do."""
 
 
 def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
@@ -46,10 +62,19 @@ def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.pipeline = pipeline
     app.state.metrics = metrics
+    # The last one is the outermost.
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(MeasureRequests, metrics=metrics)
+    app.add_middleware(SecurityHeaders)
+    if settings.docs:
+        docs.install(app)
     problems.install(app)
     locked = lock(settings)
     app.include_router(masks.router, **locked)

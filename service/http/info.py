@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.http.lookup import find_pipeline
@@ -83,8 +83,3 @@ async def metrics(request: Request) -> Response:
     collected.queue_depth.set(pipeline.inside)
     collected.expected_wait.set(pipeline.expected_wait)
     return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> Response:
-    return RedirectResponse("/docs")

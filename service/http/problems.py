@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import errors
+from service.http.headers import EVERYWHERE
 
 log = logging.getLogger(__name__)
 
@@ -90,19 +91,21 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> Response:
         # uvicorn closes the connection of a request that raised.
         detail = "the service failed on this request; its log says how"
-        return problem(500, detail, {"Connection": "close"})
+        # This is made outside of all middleware.
+        return problem(500, detail, {"Connection": "close", **EVERYWHERE})
 
 
 def _invalid(item: dict[str, Any]) -> str:
     name = str(item["loc"][-1])[:80]
     if item["type"] == "extra_forbidden":
-        return f"{name}: there is no such parameter; /docs lists what there is"
+        return f"{name}: there is no such parameter"
     return f"{name}: {item['msg']}"
 
 
 def _detail(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
-        return f"there is nothing at {request.url.path[:80]}; /docs lists what there is"
+        hint = "; /docs lists what there is" if request.app.openapi_url else ""
+        return f"there is nothing at {request.url.path[:80]}{hint}"
     if error.status_code == 405:
         return f"{request.url.path[:80]} does not answer {request.method}"
     return error.detail
