@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.bucket import Bucket, parse_bucket
 from service.cores import usable_cores
+
+Size = Annotated[
+    Bucket, BeforeValidator(lambda value: parse_bucket(value) if isinstance(value, str) else value)
+]
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d{1,5})?", text):
+        raise ValueError("an origin is a scheme and a host, as https://pages.example, or *")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 BUILT_IN_MODEL = Path(__file__).parent / "models" / "camvid-mobilenetv2.onnx"
 SAMPLE_PICTURE = Path(__file__).parent / "samples" / "street.jpg"
@@ -22,6 +36,7 @@ class Settings(BaseSettings):
         env_prefix="DEEPLAB_",
         cli_prog_name="deeplab-serve",
         cli_kebab_case=True,
+        cli_implicit_flags=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
         frozen=True,
@@ -34,7 +49,7 @@ class Settings(BaseSettings):
         "auto",
         description="what runs the model; auto is CUDA or OpenVINO where installed, else CPU",
     )
-    buckets: Annotated[tuple[Bucket, ...], NoDecode] = Field(
+    buckets: Annotated[tuple[Size, ...], NoDecode] = Field(
         (),
         description="sizes that pictures are fitted to, as 513x513,513x385; default: the model's",
     )
@@ -69,15 +84,52 @@ class Settings(BaseSettings):
         le=3600,
         description="seconds from request to answer; a request may ask for less",
     )
+    upload_timeout: float = Field(
+        20.0, gt=0, le=3600, description="seconds that an upload may take"
+    )
+    max_uploads: int = Field(256, ge=1, description="uploads at the same time before 503")
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
-    drain_timeout: int = Field(
-        30, ge=1, description="seconds that running requests get after a stop signal"
+    api_keys: Path | None = Field(
+        None, description="file of API keys, one a line; without it everybody may call"
     )
+    metrics_key: bool = Field(False, description="ask for an API key on /metrics too")
+    docs: bool = Field(True, description="serve /docs and /openapi.json")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        description="web pages that may call, as https://a.example,https://b.example; * is all",
+    )
+    run_timeout: float = Field(
+        120.0, gt=0, description="seconds after which a batch that does not end is given up"
+    )
+    max_connections: int = Field(
+        4096, ge=1, description="open connections; more close those that are idle"
+    )
+    max_head_bytes: int = Field(32768, ge=1024, description="largest head of a request in bytes")
+    head_timeout: float = Field(
+        10.0, gt=0, le=3600, description="seconds that the head of a request may take"
+    )
+    send_timeout: float = Field(
+        60.0, gt=0, le=3600, description="seconds in which an answer must have been read"
+    )
+    drain_delay: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="seconds after a stop signal in which requests are still accepted",
+    )
+    drain_timeout: int = Field(
+        30, ge=1, description="seconds after that in which running requests may end"
+    )
+    log_format: Literal["console", "json"] = Field("console", description="for people or machines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what is logged at least"
+    )
+    access_log: bool = Field(False, description="log a line for each request")
 
-    @field_validator("buckets", mode="before")
+    @field_validator("buckets", "cors_origins", mode="before")
     @classmethod
-    def _parse_buckets(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(parse_bucket(part) for part in value.split(",") if part.strip())
+            return tuple(word for part in value.split(",") if (word := part.strip()))
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -64,9 +65,9 @@ def test_requests_and_stages_are_counted(client: httpx.Client) -> None:
     def grown(*key: str) -> float:
         return after.get(key, 0) - before.get(key, 0)
 
-    assert grown("deeplab_requests_total", "/v1/mask", "200") == 3
-    assert grown("deeplab_requests_total", "/v1/mask", "415") == 1
-    assert grown("deeplab_requests_total", "unmatched", "404") == 1
+    assert grown("deeplab_requests_total", "", "/v1/mask", "200") == 3
+    assert grown("deeplab_requests_total", "unsupported_format", "/v1/mask", "415") == 1
+    assert grown("deeplab_requests_total", "not_found", "unmatched", "404") == 1
     assert grown("deeplab_request_seconds_count", "/v1/mask", "200") == 3
     assert grown("deeplab_batch_size_count", "513x385") >= 1
     assert grown("deeplab_batch_size_sum", "513x385") == 3
@@ -169,7 +170,10 @@ def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
     ],
 )
 def test_a_bad_start_is_explained_in_one_line(flags: tuple[str, ...], what: str) -> None:
-    done = subprocess.run([SERVE, *flags], capture_output=True, text=True, timeout=60)
+    free_port = {**os.environ, "DEEPLAB_PORT": "0"}
+    done = subprocess.run(
+        [SERVE, *flags], env=free_port, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     assert what in done.stderr
     assert len(done.stderr.splitlines()) == 1
