@@ -37,7 +37,7 @@ def summary() -> Iterator[None]:
 def test_an_upload_is_a_picture_or_a_request_error() -> None:
     tried: list[bytes] = []
 
-    @budget.inputs(1500)
+    @budget.inputs(800)
     @given(hostile.uploads())
     def fuzz(data: bytes) -> None:
         memory.forget_peak()
@@ -50,7 +50,7 @@ def test_an_upload_is_a_picture_or_a_request_error() -> None:
 
     fuzz()
     assert seen["picture"] > seen.total() / 50
-    assert {"UndecodableImage", "UnsupportedImage", "TooLarge"} <= set(seen)
+    assert {"UndecodableImage", "UnsupportedImage", "TooManyPixels"} <= set(seen)
     _assert_nothing_is_kept(tried)
 
 
