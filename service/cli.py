@@ -137,6 +137,7 @@ def announce(url: str, engine: Engine, docs: bool) -> None:
     with suppress(OSError):  # nobody reads it any more
         print(
             f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
-            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
+            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg\n",
+            end="",
             flush=True,
         )
