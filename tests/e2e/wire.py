@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 PATIENCE = 30.0
 """Seconds without a byte, after which the server is taken to hang."""
-QUIET = 0.1
+QUIET = 0.3
 """Seconds that a request gets to be answered before its sender says that nothing more comes."""
 
 
