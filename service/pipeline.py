@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from PIL import Image
 from service.engine.engine import Engine
 from service.engine.rate import Rate
 from service.errors import DeadlinePassed, Unavailable
-from service.images.decode import Picture, decode
+from service.images.decode import Picture, allow_pixels, decode
 from service.images.fit import Fitted, fit
 from service.memory import give_back
 from service.metrics import Metrics, Stages
@@ -91,6 +91,7 @@ class Pipeline:
         self.engine = engine
         self.max_bytes = settings.max_bytes
         self._settings = settings
+        allow_pixels(settings.max_pixels)
         self._metrics = metrics
         self._rate = Rate(lambda: engine.capacity)
         self._held_bytes = 0
@@ -215,10 +216,11 @@ class Pipeline:
             self.engine.card,
             self.engine.buckets,
         )
+        formats = self._settings.formats
         enough = max(bucket.long_side for bucket in buckets)
 
         def prepare() -> tuple[Fitted, Image.Image | None]:
-            picture = decode(data, max_pixels, enough=enough)
+            picture = decode(data, max_pixels, enough, formats)
             self._stretched |= picture.width * picture.height > KEPT_PIXELS
             fitted = fit(picture, buckets, card.pad_value)
             keep = picture.whole and picture.width * picture.height <= KEPT_PIXELS
@@ -229,7 +231,8 @@ class Pipeline:
         answer = await asyncio.wrap_future(future)
         visit.stages.add("queue", answer.queue_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        return Segmented(fitted, answer.mask, photo, lambda: decode(data, max_pixels))
+        whole = partial(decode, data, max_pixels, formats=formats)
+        return Segmented(fitted, answer.mask, photo, whole)
 
     async def _work(self, visit: Visit, stage: str, function: Callable[[], T]) -> T:
         """Run pixel work off the event loop, unless its request's time is up before its turn."""

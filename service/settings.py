@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.bucket import Bucket, parse_bucket
 from service.cores import usable_cores
+from service.images.formats import DEFAULT, FormatName
 
 Size = Annotated[
     Bucket, BeforeValidator(lambda value: parse_bucket(value) if isinstance(value, str) else value)
@@ -94,11 +95,14 @@ class Settings(BaseSettings):
         (),
         description="web pages that may call, as https://a.example,https://b.example; * is all",
     )
+    formats: Annotated[tuple[FormatName, ...], NoDecode] = Field(
+        DEFAULT, min_length=1, description="accepted picture formats, as jpeg,png"
+    )
     drain_timeout: int = Field(
         30, ge=1, description="seconds that running requests get after a stop signal"
     )
 
-    @field_validator("buckets", "cors_origins", mode="before")
+    @field_validator("buckets", "formats", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

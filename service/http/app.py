@@ -15,14 +15,16 @@ from service.http import docs, info, masks, problems
 from service.http.headers import SecurityHeaders
 from service.http.keys import require_key
 from service.http.measure import MeasureRequests
+from service.http.openapi import describe_formats
+from service.images.formats import titles
 from service.keys import Keys
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
 
 DESCRIPTION = """Masks from photos. Send a picture as multipart field `file` or as the raw body:
-JPEG, PNG, WebP or GIF (first frame); EXIF orientation is applied, and answers have the size of
-the upright picture. Errors are RFC 9457 problem JSON."""
+{formats}, of which the first frame counts. EXIF orientation is applied, and answers have the size
+of the upright picture. Errors are RFC 9457 problem JSON."""
 
 CORS: dict[str, Any] = {
     "allow_methods": ("GET", "POST"),
@@ -59,7 +61,7 @@ def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
 
     app = FastAPI(
         title="deeplab-serve",
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(formats=titles(settings.formats)),
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url="/openapi.json" if settings.docs else None,
@@ -81,6 +83,7 @@ def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)
+    describe_formats(app, settings.formats)
     return app
 
 
