@@ -2,10 +2,10 @@ PYTHON ?= python3
 SERVE_ENV := .venv
 DEV_ENV := .venv-dev
 
-.PHONY: help serve test dev lint format clean
+.PHONY: help serve test dev lint format settings-table audit clean
 
 help: ## list what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 	$(SERVE_ENV)/bin/deeplab-serve
@@ -23,6 +23,9 @@ lint: $(DEV_ENV)/.installed ## formatting, lint and types
 format: $(DEV_ENV)/.installed ## format the code
 	$(DEV_ENV)/bin/ruff format .
 	$(DEV_ENV)/bin/ruff check --fix .
+
+settings-table: $(DEV_ENV)/.installed ## write the table of settings into docs/operations.md
+	$(DEV_ENV)/bin/python -m service.settings_table docs/operations.md
 
 clean: ## remove the environments
 	rm -rf $(SERVE_ENV) $(DEV_ENV)

@@ -11,15 +11,19 @@ import threading
 
 import uvicorn
 from pydantic import ValidationError
-from pydantic_settings import CliApp
+from pydantic_settings import CliApp, SettingsError
 
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.engine.model import Model
+from service.environment import strange_variables
 from service.errors import StartError
 from service.http.app import create_app
 from service.metrics import Metrics
 from service.settings import SAMPLE_PICTURE, Settings
+from service.settings_table import help_text
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 
@@ -27,6 +31,9 @@ BACKLOG = 2048
 def main() -> None:
     """Serve until a stop signal; exit with 1 and one line if that cannot begin."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(help_text())
+        return
     try:
         settings = CliApp.run(Settings)
         listener = listen(settings.host, settings.port)
@@ -35,6 +42,8 @@ def main() -> None:
         serve(settings, listener, engine, metrics)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
+    except SettingsError as error:
+        sys.exit(f"deeplab-serve: {str(error).removeprefix('error parsing CLI: ')}; see --help")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
     except KeyboardInterrupt:
@@ -104,6 +113,8 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     # stopped in order; that is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    for sentence in strange_variables(os.environ):
+        log.warning(sentence)
     server.run(sockets=[listener])
     if engine.failure:
         sys.exit(f"deeplab-serve: the model {settings.model} does not run: {engine.failure}")

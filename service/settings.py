@@ -18,6 +18,11 @@ Size = Annotated[
 ]
 
 
+def is_service_link(value: str) -> bool:
+    """Whether a value is the address of a Kubernetes Service, as tcp://10.0.0.7:8000."""
+    return re.match(r"(tcp|udp|sctp)://", value) is not None
+
+
 def _origin(text: str) -> str:
     if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d{1,5})?", text):
         raise ValueError("an origin is a scheme and a host, as https://pages.example, or *")
@@ -37,8 +42,10 @@ class Settings(BaseSettings):
         env_prefix="DEEPLAB_",
         cli_prog_name="deeplab-serve",
         cli_kebab_case=True,
+        cli_implicit_flags=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
+        cli_exit_on_error=False,
         frozen=True,
     )
 
@@ -51,7 +58,7 @@ class Settings(BaseSettings):
     )
     buckets: Annotated[tuple[Size, ...], NoDecode] = Field(
         (),
-        description="sizes that pictures are fitted to, as 513x513,513x385; default: the model's",
+        description="sizes that pictures are fitted to, as 513x513,513x385",
     )
     max_batch: int = Field(
         0, ge=0, le=1024, description="pictures in a batch; 0 is measured at start, 8 on a GPU"
@@ -101,6 +108,14 @@ class Settings(BaseSettings):
     drain_timeout: int = Field(
         30, ge=1, description="seconds that running requests get after a stop signal"
     )
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: Any) -> Any:
+        # Kubernetes sets DEEPLAB_PORT by itself for a Service that is called deeplab.
+        if isinstance(value, str) and is_service_link(value):
+            return cls.model_fields["port"].default
+        return value
 
     @field_validator("buckets", "formats", "cors_origins", mode="before")
     @classmethod

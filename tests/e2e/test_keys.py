@@ -227,7 +227,7 @@ def test_a_folder_is_no_file_of_keys(tmp_path: Path) -> None:
 
 
 def test_locked_metrics_want_keys() -> None:
-    done = start("--metrics-key", "true")
+    done = start("--metrics-key")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "metrics_key has no meaning without api_keys" in done.stderr
 

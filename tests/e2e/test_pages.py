@@ -182,7 +182,7 @@ def guarded() -> Iterator[httpx.Client]:
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(KEY)
         file.flush()
-        flags = ("--cors-origins", f"{ORIGIN},http://localhost:3000", "--docs", "false")
+        flags = ("--cors-origins", f"{ORIGIN},http://localhost:3000", "--no-docs")
         with (
             serving(*flags, "--api-keys", file.name) as running,
             httpx.Client(base_url=running.url, timeout=60) as client,
