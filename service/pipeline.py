@@ -229,7 +229,7 @@ class Pipeline:
         fitted, photo = await self._work(visit, "decode", prepare)
         future = self.engine.submit(fitted.tensor, visit.deadline)
         answer = await asyncio.wrap_future(future)
-        visit.stages.add("queue", answer.queue_seconds)
+        visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
         whole = partial(decode, data, max_pixels, formats=formats)
         return Segmented(fitted, answer.mask, photo, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,11 +17,13 @@ from service.http.headers import SecurityHeaders
 from service.http.keys import require_key
 from service.http.measure import MeasureRequests
 from service.http.openapi import describe_formats
+from service.http.telemetry import telemetry
 from service.images.formats import titles
 from service.keys import Keys
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
+from service.traces import start_traces
 
 DESCRIPTION = """Masks from photos. Send a picture as multipart field `file` or as the raw body:
 {formats}, of which the first frame counts. EXIF orientation is applied, and answers have the size
@@ -53,11 +56,15 @@ def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
         1
     )
 
+    tracing = start_traces()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
         yield
         await pipeline.close()
+        if tracing:
+            await asyncio.to_thread(tracing.stop)
 
     app = FastAPI(
         title="deeplab-serve",
@@ -67,6 +74,7 @@ def create_app(engine: Engine, settings: Settings, metrics: Metrics) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         docs_url=None,
         redoc_url=None,
+        telemetry=telemetry(tracing),
     )
     app.state.pipeline = pipeline
     app.state.metrics = metrics
