@@ -1,11 +1,12 @@
 PYTHON ?= python3
 SERVE_ENV := .venv
 DEV_ENV := .venv-dev
+AUDIT_ENV := .venv-audit
 
-.PHONY: help serve test dev lint format clean
+.PHONY: help serve test dev lint format settings-table audit clean
 
 help: ## list what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 	$(SERVE_ENV)/bin/deeplab-serve
@@ -24,8 +25,16 @@ format: $(DEV_ENV)/.installed ## format the code
 	$(DEV_ENV)/bin/ruff format .
 	$(DEV_ENV)/bin/ruff check --fix .
 
+settings-table: $(DEV_ENV)/.installed ## write the table of settings into docs/operations.md
+	$(DEV_ENV)/bin/python -m service.settings_table docs/operations.md
+
+# --strict, since a package that nothing is known of would pass otherwise.
+audit: $(SERVE_ENV)/.installed $(AUDIT_ENV)/.installed ## known weaknesses of what serving installs
+	$(SERVE_ENV)/bin/pip freeze --exclude-editable > $(AUDIT_ENV)/requirements.txt
+	$(AUDIT_ENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(AUDIT_ENV)/requirements.txt
+
 clean: ## remove the environments
-	rm -rf $(SERVE_ENV) $(DEV_ENV)
+	rm -rf $(SERVE_ENV) $(DEV_ENV) $(AUDIT_ENV)
 
 $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SERVE_ENV)
@@ -35,4 +44,9 @@ $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 $(DEV_ENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV_ENV)
 	$(DEV_ENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[cpu,train,test]'
+	touch $@
+
+$(AUDIT_ENV)/.installed:
+	$(PYTHON) -m venv $(AUDIT_ENV)
+	$(AUDIT_ENV)/bin/pip install --quiet pip-audit==2.10.1
 	touch $@
