@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 
-import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
@@ -17,28 +17,35 @@ from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.engine.model import Model
 from service.errors import StartError
-from service.http.app import create_app
+from service.http.server import DrainingServer
+from service.logs import logging_to_stderr
 from service.metrics import Metrics
 from service.settings import SAMPLE_PICTURE, Settings
 
+log = logging.getLogger(__name__)
+
 BACKLOG = 2048
+OWN_FILES = 40
+"""Files that the process needs beside its connections."""
 
 
 def main() -> None:
     """Serve until a stop signal; exit with 1 and one line if that cannot begin."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # Until the server listens to signals itself.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         settings = CliApp.run(Settings)
-        listener = listen(settings.host, settings.port)
-        model = load_model(settings)
-        engine, metrics = build_engine(settings, model)
+        with logging_to_stderr(settings.log_format, settings.log_level):
+            listener = listen(settings.host, settings.port)
+            model = load_model(settings)
+            engine, metrics = build_engine(settings, model)
+            serve(settings, listener, engine, metrics)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    serve(settings, listener, engine, metrics)
 
 
 def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
@@ -48,8 +55,15 @@ def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
         StartError: the model cannot take a size of the settings.
     """
     buckets, metrics = buckets_of(settings, model.card), Metrics()
-    limit, delay = settings.queue_limit, settings.max_delay
-    return Engine(model, buckets, limit, delay, metrics.observe_batch), metrics
+    engine = Engine(
+        model,
+        buckets,
+        settings.queue_limit,
+        settings.max_delay,
+        metrics.observe_batch,
+        settings.run_timeout,
+    )
+    return engine, metrics
 
 
 def explain(error: ValidationError) -> str:
@@ -79,42 +93,50 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: Metrics) -> None:
-    """Serve on an open port until a stop signal."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(engine, settings, metrics),
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=settings.drain_timeout,
-        )
-    )
+    """Serve on an open port until a stop signal.
+
+    Raises:
+        StartError: the model does not run, or no longer does.
+    """
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen on
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    log.info("warming %s up on %s", engine.card.name, engine.provider)
     threading.Thread(target=announce, args=(url, engine), daemon=True).start()
-
-    def stop(*_: object) -> None:
-        server.should_exit = True
-
-    # uvicorn has handlers of its own while it runs, and raises the signal again once it has
-    # stopped in order; that is no failure.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    server = DrainingServer(engine, settings, metrics, most_connections(settings.max_connections))
     server.run(sockets=[listener])
-    if engine.failure:
-        sys.exit(f"deeplab-serve: the model {settings.model} does not run: {engine.failure}")
+    if engine.trouble:
+        raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
+
+
+def most_connections(wanted: int) -> int:
+    """As many connections as the system lets this process open files, less some of its own."""
+    if sys.platform == "win32":
+        return wanted
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = wanted + OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < files:
+        soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < files:
+            possible = max(1, soft - OWN_FILES)
+            log.warning("%d connections at most: the system allows %d files", possible, soft)
+            return possible
+    return wanted
 
 
 def announce(url: str, engine: Engine) -> None:
-    """Say where the service is once it is ready, or end it if the model does not run."""
+    """Say where the service is once it is ready."""
     engine.wait_ready()
-    if engine.failure:
-        os.kill(os.getpid(), signal.SIGTERM)
+    if not engine.ready:
         return
     sample = os.path.relpath(SAMPLE_PICTURE)
-    print(
-        f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url} "
-        f"(API: {url}/docs)\n"
-        f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
-        flush=True,
-    )
+    with suppress(OSError):  # nobody reads it any more
+        print(
+            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url} "
+            f"(API: {url}/docs)\n"
+            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
+            flush=True,
+        )

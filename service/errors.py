@@ -5,33 +5,94 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
+Shortage = Literal[
+    "warming_up",
+    "shutting_down",
+    "broken",
+    "queue_full",
+    "memory_full",
+    "uploads_full",
+    "no_time",
+]
+"""Why there is no capacity."""
+Reason = Literal[
+    Shortage,
+    "",
+    "malformed_request",
+    "no_picture",
+    "unauthorised",
+    "not_found",
+    "method_not_allowed",
+    "unknown_model",
+    "slow_upload",
+    "too_many_bytes",
+    "too_many_pixels",
+    "unsupported_format",
+    "broken_picture",
+    "invalid_parameter",
+    "hung_up",
+    "internal_error",
+    "model_failed",
+    "deadline",
+]
+"""How a request ended, in one word for machines; "" is with an answer."""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
 
 class RequestError(Exception):
     """A request that cannot be answered; the message is for its sender."""
+
+    reason: Reason
 
 
 class MalformedRequest(RequestError):
     """No picture where one should be."""
 
+    reason = "no_picture"
+
 
 class UnknownModel(RequestError):
     """A model that is not loaded."""
 
+    reason = "unknown_model"
 
-class TooLarge(RequestError):
-    """More bytes or pixels than the limit."""
+
+class SlowUpload(RequestError):
+    """An upload that takes too long."""
+
+    reason = "slow_upload"
+
+
+class TooManyBytes(RequestError):
+    """More bytes than the limit."""
+
+    reason = "too_many_bytes"
+
+
+class TooManyPixels(RequestError):
+    """More pixels than the limit, or more work for them."""
+
+    reason = "too_many_pixels"
 
 
 class UnsupportedImage(RequestError):
     """Not one of the accepted image formats."""
 
+    reason = "unsupported_format"
+
 
 class UndecodableImage(RequestError):
     """An accepted format, but broken."""
 
+    reason = "broken_picture"
+
 
 class InvalidParameter(RequestError):
     """A parameter without a meaning for this model."""
+
+    reason = "invalid_parameter"
 
 
 class Unavailable(RequestError):
@@ -41,17 +102,22 @@ class Unavailable(RequestError):
         retry_after: seconds after which there should be.
     """
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, reason: Shortage, retry_after: float) -> None:
         super().__init__(message)
+        self.reason = reason
         self.retry_after = retry_after
 
 
 class DeadlinePassed(RequestError):
     """The time that the request had is over."""
 
+    reason = "deadline"
+
 
 class EngineFailed(RequestError):
     """The model failed on this picture; the log says how."""
+
+    reason = "model_failed"
 
 
 class StartError(Exception):

@@ -11,6 +11,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Info,
     disable_created_metrics,
     generate_latest,
 )
@@ -27,6 +28,15 @@ REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 STAGES = ("read", "decode", "queue", "infer", "encode")
+DROPPED = (
+    "malformed",
+    "head_timeout",
+    "head_too_large",
+    "body_not_wanted",
+    "answer_not_read",
+    "too_many",
+)
+"""Why a connection is cut."""
 
 
 class Metrics:
@@ -39,8 +49,9 @@ class Metrics:
         GCCollector(registry=self.registry)
         self.requests = Counter(
             "deeplab_requests",
-            "Answered requests; status 499 is a client that hung up.",
-            ("route", "status"),
+            "Requests that have ended; status 499 is a client that hung up. The reason is why "
+            "there was no answer, empty if there was one.",
+            ("route", "status", "reason"),
             registry=self.registry,
         )
         self.request_seconds = Histogram(
@@ -59,16 +70,35 @@ class Metrics:
         )
         for stage in STAGES:
             self.stage_seconds.labels(stage)
-        self.queue_depth = Gauge(
-            "deeplab_queue_depth",
-            "Requests that wait or are being answered.",
+        self.pictures = self._counter("pictures", "Pictures that were answered.")
+        self.pixels = self._counter("pixels", "Their pixels.")
+        self.upload_bytes = self._counter("upload_bytes", "Bytes of request bodies.")
+        self.answer_bytes = self._counter("answer_bytes", "Bytes of answers' bodies.")
+        self.ready = self._gauge("ready", "1 if pictures should be sent here.")
+        self.alive = self._gauge("alive", "1 if the model runs, as far as is known.")
+        self.queue_depth = self._gauge("queue_depth", "Requests that wait or are being answered.")
+        self.queue_limit = self._gauge("queue_limit", "Their limit.")
+        self.expected_wait = self._gauge(
+            "expected_wait_seconds", "Time until all of them are answered, at the measured rate."
+        )
+        self.held_bytes = self._gauge(
+            "held_bytes", "Bytes of uploads and unread answers in memory."
+        )
+        self.held_bytes_limit = self._gauge("held_bytes_limit", "Their limit.")
+        self.capacity = self._gauge("capacity", "Pictures that can be computed at the same time.")
+        self.longest_run = self._gauge(
+            "longest_run_seconds",
+            "Age of the batch that has been computing the longest; 0 if none.",
+        )
+        self.connections = self._gauge("connections", "Open connections.")
+        self.connections_dropped = Counter(
+            "deeplab_connections_dropped",
+            "Connections that were cut, by why.",
+            ("reason",),
             registry=self.registry,
         )
-        self.expected_wait = Gauge(
-            "deeplab_expected_wait_seconds",
-            "Time until all of them are answered, at the measured rate.",
-            registry=self.registry,
-        )
+        for reason in DROPPED:
+            self.connections_dropped.labels(reason)
         self.batch_size = Histogram(
             "deeplab_batch_size",
             "Pictures that were computed together.",
@@ -78,10 +108,23 @@ class Metrics:
         )
         self.model_info = Gauge(
             "deeplab_model_info",
-            "The loaded model; always 1.",
-            ("model", "provider", "backbone", "source_revision"),
+            "The loaded model; always 1. The version is the beginning of the file's SHA-256.",
+            ("model", "version", "provider", "backbone", "quality", "source_revision"),
             registry=self.registry,
         )
+        self.model_quality = Gauge(
+            "deeplab_model_quality_ratio",
+            "What was measured of the model's quality.",
+            ("model", "metric"),
+            registry=self.registry,
+        )
+        self.build = Info("deeplab_build", "What serves.", registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"deeplab_{name}", text, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"deeplab_{name}", text, registry=self.registry)
 
     def observe_batch(self, bucket: Bucket, size: int) -> None:
         """Count one run of the model."""

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
         env_prefix="DEEPLAB_",
         cli_prog_name="deeplab-serve",
         cli_kebab_case=True,
+        cli_implicit_flags=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
         frozen=True,
@@ -69,11 +70,39 @@ class Settings(BaseSettings):
         le=3600,
         description="seconds from request to answer; a request may ask for less",
     )
+    upload_timeout: float = Field(
+        20.0, gt=0, le=3600, description="seconds that an upload may take"
+    )
+    max_uploads: int = Field(256, ge=1, description="uploads at the same time before 503")
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
-    drain_timeout: int = Field(
-        30, ge=1, description="seconds that running requests get after a stop signal"
+    run_timeout: float = Field(
+        120.0, gt=0, description="seconds after which a batch that does not end is given up"
     )
+    max_connections: int = Field(
+        4096, ge=1, description="open connections; more close those that are idle"
+    )
+    max_head_bytes: int = Field(32768, ge=1024, description="largest head of a request in bytes")
+    head_timeout: float = Field(
+        10.0, gt=0, le=3600, description="seconds that the head of a request may take"
+    )
+    send_timeout: float = Field(
+        60.0, gt=0, le=3600, description="seconds in which an answer must have been read"
+    )
+    drain_delay: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="seconds after a stop signal in which requests are still accepted",
+    )
+    drain_timeout: int = Field(
+        30, ge=1, description="seconds after that in which running requests may end"
+    )
+    log_format: Literal["console", "json"] = Field("console", description="for people or machines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what is logged at least"
+    )
+    access_log: bool = Field(False, description="log a line for each request")
 
     @field_validator("buckets", mode="before")
     @classmethod

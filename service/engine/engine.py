@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from service.errors import EngineFailed, Unavailable
 
 log = logging.getLogger(__name__)
 
+LOOK_UP = 0.1
+"""Seconds between two looks at a thread that is to end."""
 State = Literal["warming up", "ready", "shutting down", "broken"]
 
 
@@ -40,6 +43,7 @@ class Engine:
         limit: int,
         max_delay: float = 0.0,
         observe: Callable[[Bucket, int], None] = lambda bucket, size: None,
+        run_timeout: float = math.inf,
     ) -> None:
         """
         Args:
@@ -48,11 +52,15 @@ class Engine:
             limit: pictures that may wait; `submit` refuses more.
             max_delay: seconds that a picture may wait for others to fill its batch.
             observe: told the bucket and the size of each batch.
+            run_timeout: seconds after which a batch that has not come back is given up as stuck.
         """
         self.buckets = tuple(buckets)
         self._model = model
         self._limit = limit
         self._observe = observe
+        self._run_timeout = run_timeout
+        self._running: dict[int, float] = {}
+        """Since when each thread has been computing."""
         self._waiting = Waiting(max_delay)
         self._rate = Rate(lambda: self.capacity)
         self._warm = threading.Event()
@@ -67,6 +75,11 @@ class Engine:
         return self._model.card
 
     @property
+    def version(self) -> str:
+        """Tells files of one name apart."""
+        return self._model.version
+
+    @property
     def provider(self) -> str:
         return self._model.provider
 
@@ -78,7 +91,7 @@ class Engine:
     @property
     def state(self) -> State:
         """What the engine is doing; pictures are welcome while it is "ready"."""
-        if self._failure:
+        if self.trouble:
             return "broken"
         if self._closed:
             return "shutting down"
@@ -99,7 +112,22 @@ class Engine:
     @property
     def alive(self) -> bool:
         """Whether the model runs, as far as is known, and so do all its threads."""
-        return self._failure is None and all(thread.is_alive() for thread in self._threads)
+        return self.trouble is None and all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the model while it should be running, if anything."""
+        if self._failure:
+            return str(self._failure)
+        if self.longest_run > self._run_timeout:
+            return f"a batch has been computing for more than {self._run_timeout:g} s"
+        return None
+
+    @property
+    def longest_run(self) -> float:
+        """Seconds that the batch has taken so far that has been computing the longest."""
+        begun = list(self._running.values())
+        return time.monotonic() - min(begun) if begun else 0.0
 
     @property
     def capacity(self) -> int:
@@ -138,13 +166,14 @@ class Engine:
             waiting = len(self._waiting)
             needed = self.estimate(waiting + 1)
             if self._closed:
-                raise Unavailable(f"the service is {self.state}", needed)
+                raise Unavailable(f"the service is {self.state}", "shutting_down", needed)
             if waiting >= self._limit:
-                raise Unavailable(f"{waiting} pictures are waiting already", needed)
+                raise Unavailable(f"{waiting} pictures are waiting already", "queue_full", needed)
             if now < deadline < now + self.estimate(waiting):
                 raise Unavailable(
                     f"{waiting} pictures are waiting, which takes {self.estimate(waiting):.1f} s; "
                     "this one would miss its deadline",
+                    "no_time",
                     needed,
                 )
             self._rate.begin()
@@ -152,20 +181,24 @@ class Engine:
             self._waiting.put(job)
         return job.future
 
-    def close(self) -> None:
+    def close(self, timeout: float = math.inf) -> None:
         """Finish what was accepted, refuse the rest, stop the threads.
 
-        Warming up cannot be interrupted and is not waited for.
+        Neither warming up nor a batch that is stuck can be interrupted: they are not waited for.
+
+        Args:
+            timeout: seconds after which a batch that is still being computed is left alone.
         """
+        until = time.monotonic() + timeout
         with self._lock:
             self._closed = True
         self._waiting.close()
         if not self._warm.is_set():
-            self._answer_all(Unavailable("the service is shutting down", retry_after=1))
+            self._answer_all(Unavailable("the service is shutting down", "shutting_down", 1))
             return
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+            while thread.is_alive() and not self.trouble and time.monotonic() < until:
+                thread.join(LOOK_UP)
 
     def _count(self, future: Future[Answer]) -> None:
         self._rate.end(done=not future.cancelled() and future.exception() is None)
@@ -200,11 +233,14 @@ class Engine:
         assert self._placement is not None
         most = self._placement.max_batch
         while jobs := self._waiting.take(most):
+            self._running[threading.get_ident()] = time.monotonic()
             try:
                 most = compute(runner, jobs, self.card, most, self._observe)
             except Exception as error:
                 log.critical("the model no longer runs on %s", self.provider, exc_info=error)
                 self._fail(error, jobs)
+            finally:
+                del self._running[threading.get_ident()]
 
     def _fail(self, error: Exception, jobs: Sequence[Job] = ()) -> None:
         """Refuse new pictures; answer those of the batch at hand and the waiting ones."""

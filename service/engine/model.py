@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -32,11 +34,21 @@ class Placement:
     """Threads of one run on a CPU."""
 
 
+def file_version(path: Path) -> str:
+    """The first twelve digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
 class Model(Protocol):
     """A loaded file that can be placed."""
 
     @property
     def card(self) -> ModelCard: ...
+
+    @property
+    def version(self) -> str:
+        """Tells files of one name apart: see `file_version`."""
 
     @property
     def provider(self) -> str:

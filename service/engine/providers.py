@@ -15,6 +15,8 @@ import onnxruntime
 
 from service.errors import StartError
 
+RUNTIME_VERSION: str = onnxruntime.__version__
+
 Provider = Literal["cpu", "cuda", "tensorrt", "openvino"]
 Options = dict[str, str]
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.house import CLOSED
 from service.http.lookup import find_pipeline
 from service.http.problems import described, problem, retry_after
 from service.http.schemas import Health, Model, Models, Placed, Size
@@ -35,6 +36,7 @@ def describe(pipeline: Pipeline) -> Model:
     placement = engine.placement
     return Model(
         **engine.card.model_dump(),
+        version=engine.version,
         provider=engine.provider,
         buckets=[Size(width=bucket.width, height=bucket.height) for bucket in engine.buckets],
         placement=None
@@ -58,7 +60,9 @@ async def healthz(request: Request) -> Response | Health:
     engine = find_pipeline(request).engine
     if engine.alive:
         return Health(status="alive", provider=engine.provider)
-    return problem(503, f"the model no longer runs on {engine.provider}; restart the service")
+    why = f": {engine.trouble}" if engine.trouble else ""
+    detail = f"the model no longer runs on {engine.provider}{why}; restart the service"
+    return problem(503, "broken", detail)
 
 
 @router.get(
@@ -69,18 +73,16 @@ async def healthz(request: Request) -> Response | Health:
     responses=described((503, "warming up or shutting down")),
 )
 async def readyz(request: Request) -> Response | Health:
-    engine = find_pipeline(request).engine
-    if engine.ready:
+    engine, lifecycle = find_pipeline(request).engine, request.app.state.lifecycle
+    if engine.ready and lifecycle.stage == "serving":
         return Health(status="ready", provider=engine.provider)
-    return problem(503, f"the service is {engine.state}", retry_after(1))
+    state = "shutting down" if engine.ready else engine.state
+    return problem(503, CLOSED[state], f"the service is {state}", retry_after(1))
 
 
 @router.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     collected: Metrics = request.app.state.metrics
-    pipeline = find_pipeline(request)
-    collected.queue_depth.set(pipeline.inside)
-    collected.expected_wait.set(pipeline.expected_wait)
     return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -12,15 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from service.contract import ModelCard
-from service.errors import DeadlinePassed, InvalidParameter, Unavailable
+from service.errors import DeadlinePassed, InvalidParameter, SlowUpload, Unavailable
 from service.http.lookup import find_pipeline
 from service.http.problems import described
+from service.http.record import record_of
 from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
 from service.http.upload import OPENAPI_BODY, read_upload
 from service.images import shapes
 from service.images.encode import OVERLAY_TYPES, blend, encode_photo
 from service.images.png import palette_png
-from service.pipeline import Pipeline, Segmented, Visit
+from service.pipeline import Pipeline
+from service.segmented import Segmented
+from service.visit import Visit
 
 T = TypeVar("T")
 Geometry = Literal["none", "rle", "polygons"]
@@ -37,6 +40,7 @@ Timeout = Annotated[
 PROBLEMS = described(
     (400, "no picture in the request"),
     (404, "unknown model"),
+    (408, "the upload took too long"),
     (413, "too many bytes or pixels"),
     (415, "not an accepted image type"),
     (422, "undecodable image or invalid parameter"),
@@ -152,28 +156,35 @@ async def serve(
     Returns:
         What `make` made, and the headers that tell how long each stage took.
     """
-    with pipeline.visit(timeout) as visit:
+    with pipeline.house.visit(timeout) as visit:
+        record_of(request).visit = visit
         try:
             data = await read_in_time(request, pipeline, visit)
             made = await while_connected(request, pipeline.answer(data, visit, make))
         except asyncio.CancelledError as error:
             # The server gives up on running requests when its time to stop is over.
-            raise Unavailable("the service is shutting down", retry_after=1) from error
+            raise Unavailable(
+                "the service is shutting down", "shutting_down", retry_after=1
+            ) from error
         return made, {"Server-Timing": visit.stages.server_timing}
 
 
 async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
-    """The upload, unless its sender takes longer than the whole request may."""
+    """The upload, unless its sender takes longer than an upload or the whole request may."""
 
     def hold(size: int) -> None:
-        pipeline.hold(visit, size)
+        house.hold(visit, size)
 
-    with visit.stages.time("read"):
+    house, limit = pipeline.house, pipeline.upload_timeout
+    hurried = visit.time_left < limit
+    with house.uploading(), visit.stages.time("read"):
         try:
-            async with asyncio.timeout(visit.time_left):
+            async with asyncio.timeout(min(visit.time_left, limit)):
                 return await read_upload(request, pipeline.max_bytes, hold)
         except TimeoutError as error:
-            raise DeadlinePassed("the deadline passed while the upload was read") from error
+            if hurried:
+                raise DeadlinePassed("the deadline passed while the upload was read") from error
+            raise SlowUpload(f"the upload took longer than the limit of {limit:g} s") from error
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

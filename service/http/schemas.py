@@ -74,6 +74,8 @@ class Placed(BaseModel):
 class Model(ModelCard):
     """A loaded model."""
 
+    version: str
+    """The first twelve digits of the file's SHA-256."""
     provider: str
     """What it really runs on: "cpu", "openvino", "cuda" or "tensorrt"."""
     buckets: list[Size]

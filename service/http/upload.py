@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.types import Message, Receive
 
-from service.errors import MalformedRequest, TooLarge
+from service.errors import MalformedRequest, TooManyBytes
 
 FIELD = "file"
 PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
@@ -41,7 +41,7 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
         hold: told the size of each part before it is kept; may refuse by raising.
 
     Raises:
-        TooLarge: the body is larger than that.
+        TooManyBytes: the body is larger than that.
         MalformedRequest: a form without the field, or no body.
         starlette.requests.ClientDisconnect: the client hung up.
     """
@@ -92,5 +92,5 @@ def _limit(receive: Receive, max_bytes: int, hold: Callable[[int], None]) -> Rec
     return limited
 
 
-def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"the upload is larger than the limit of {max_bytes} bytes")
+def _too_large(max_bytes: int) -> TooManyBytes:
+    return TooManyBytes(f"the upload is larger than the limit of {max_bytes} bytes")

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from service.errors import MalformedRequest, TooLarge, UndecodableImage, UnsupportedImage
+from service.errors import (
+    MalformedRequest,
+    TooManyPixels,
+    UndecodableImage,
+    UnsupportedImage,
+)
 
 # Sizes are checked here against a setting, before decoding. Pillow's own limit would warn or
 # raise at other sizes.
@@ -72,7 +77,7 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
 
     Raises:
         MalformedRequest: there are no bytes.
-        TooLarge: more pixels than `max_pixels`, or a JPEG made to cost time.
+        TooManyPixels: more pixels than `max_pixels`, or a JPEG made to cost time.
         UnsupportedImage: not JPEG, PNG, WebP or GIF.
         UndecodableImage: one of them, but broken.
     """
@@ -81,12 +86,12 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
     source = _open(data)
     width, height = source.size
     if width * height > max_pixels:
-        raise TooLarge(
+        raise TooManyPixels(
             f"the picture has {width} x {height} = {width * height} pixels; "
             f"the limit is {max_pixels}"
         )
     if "progressive" in source.info and (scans := data.count(SCAN)) > MAX_SCANS:
-        raise TooLarge(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
+        raise TooManyPixels(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
     if enough is not None:
         scale = min(1.0, enough / max(width, height))
         source.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from service.errors import REASONS
 from tests.e2e.conftest import Server, serving
 from tests.service import pictures
 
@@ -63,7 +64,8 @@ def assert_problem(response: httpx.Response, status: int, detail: str) -> None:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()
-    assert set(body) == {"type", "title", "status", "detail"}
+    assert set(body) == {"type", "title", "status", "detail", "reason"}
+    assert body["reason"] in set(REASONS) - {""}
     assert body["status"] == status
     assert detail in body["detail"]
 
@@ -153,7 +155,7 @@ def test_a_client_that_hangs_up_is_counted_and_forgotten(
         send(server, head + b"abc").close()
     assert client.post("/v1/mask", content=JPEG).status_code == 200
     metrics = client.get("/metrics").text
-    assert 'deeplab_requests_total{route="/v1/mask",status="499"}' in metrics
+    assert 'deeplab_requests_total{reason="hung_up",route="/v1/mask",status="499"}' in metrics
     assert "Traceback" not in "".join(server.output)
 
 

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-import uvicorn
 
 from service.bucket import Bucket
 from service.cli import listen
 from service.engine.engine import Engine
 from service.engine.model import Placement
-from service.http.app import create_app
+from service.http.server import DrainingServer
 from service.metrics import Metrics
 from service.settings import Settings
 from tests.e2e.conftest import Server, serving
@@ -99,7 +98,7 @@ def test_clients_that_hang_up_free_their_places() -> None:
         wait_for_depth(client, 0)
         assert client.post("/v1/mask", content=JPEG).status_code == 200
         seen = read_metrics(client)
-        assert seen[("deeplab_requests_total", "/v1/mask", "499")] == 8
+        assert seen[("deeplab_requests_total", "hung_up", "/v1/mask", "499")] == 8
         runs = sum(value for key, value in seen.items() if key[0] == "deeplab_batch_size_count")
         assert runs <= 3, "those that had not begun are never computed"
     assert "Traceback" not in "".join(running.output)
@@ -160,14 +159,15 @@ def test_bad_pictures_fail_alone(client: httpx.Client) -> None:
 
 
 @contextmanager
-def small_service(model: HeldModel) -> Iterator[httpx.Client]:
+def small_service(model: HeldModel, **settings: object) -> Iterator[httpx.Client]:
     """The application on a model of the test's own, in a thread of this process."""
     metrics = Metrics()
     engine = Engine(model, (SMALL,), 16, observe=metrics.observe_batch)
-    app = create_app(engine, Settings.model_validate({}), metrics)
     listener = listen("127.0.0.1", 0)
     host, port = listener.getsockname()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    server = DrainingServer(
+        engine, Settings.model_validate(settings), metrics, most_connections=100
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -207,10 +207,15 @@ def test_not_ready_until_every_bucket_is_warm() -> None:
 def test_a_broken_session_makes_the_health_check_fail() -> None:
     model = HeldModel()
     model.session.gate.set()
-    with small_service(model) as client:
+    # The service is about to end by itself; the pause lets it be looked at.
+    with small_service(model, drain_delay=SOON) as client:
         assert client.post("/v1/mask", content=JPEG).status_code == 200
         model.session.broken = True
         assert_problem(client.post("/v1/mask", content=JPEG), 500, "does not run")
-        assert_problem(client.get("/healthz"), 503, "no longer runs on cpu; restart")
+        assert_problem(
+            client.get("/healthz"),
+            503,
+            "no longer runs on cpu: no kernel image is available; restart",
+        )
         assert client.get("/readyz").status_code == 503
         assert_problem(client.post("/v1/mask", content=JPEG), 503, "is broken")

@@ -64,9 +64,9 @@ def test_requests_and_stages_are_counted(client: httpx.Client) -> None:
     def grown(*key: str) -> float:
         return after.get(key, 0) - before.get(key, 0)
 
-    assert grown("deeplab_requests_total", "/v1/mask", "200") == 3
-    assert grown("deeplab_requests_total", "/v1/mask", "415") == 1
-    assert grown("deeplab_requests_total", "unmatched", "404") == 1
+    assert grown("deeplab_requests_total", "", "/v1/mask", "200") == 3
+    assert grown("deeplab_requests_total", "unsupported_format", "/v1/mask", "415") == 1
+    assert grown("deeplab_requests_total", "not_found", "unmatched", "404") == 1
     assert grown("deeplab_request_seconds_count", "/v1/mask", "200") == 3
     assert grown("deeplab_batch_size_count", "513x385") >= 1
     assert grown("deeplab_batch_size_sum", "513x385") == 3

@@ -1,0 +1,168 @@
+"""Who is let in: the bounds on what waits and on what it holds in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from service.engine.engine import Engine, State
+from service.engine.rate import Rate
+from service.errors import DeadlinePassed, Shortage, Unavailable
+from service.lifecycle import Lifecycle
+from service.memory import give_back
+from service.metrics import Metrics
+from service.settings import Settings
+from service.visit import Visit
+
+CLOSED: dict[State, Shortage] = {
+    "warming up": "warming_up",
+    "shutting down": "shutting_down",
+    "broken": "broken",
+}
+"""Why an engine that is not ready takes no pictures."""
+HEADROOM = 0.75
+"""Share of its time that a request may be expected to take: machines are not steady."""
+
+
+class House:
+    """Admits requests, as long as they can be answered in time and held in memory."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        unread_bytes: Callable[[], int],
+    ) -> None:
+        """
+        Args:
+            engine: what will compute the masks.
+            settings: the limits.
+            metrics: told the stages of each visit.
+            lifecycle: once it is shut, nobody is let in.
+            unread_bytes: tells what answers hold in memory that their clients have not read yet.
+        """
+        self.stretched = False
+        """Whether large pictures came since memory was last given back."""
+        self._engine = engine
+        self._settings = settings
+        self._metrics = metrics
+        self._lifecycle = lifecycle
+        self._unread_bytes = unread_bytes
+        self._rate = Rate(lambda: engine.capacity)
+        self._held_bytes = 0
+        self._uploads = 0
+
+    @property
+    def inside(self) -> int:
+        """Requests that wait or are being answered."""
+        return self._rate.inside
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the uploads and of the answers that wait for their clients."""
+        return self._held_bytes + self._unread_bytes()
+
+    @property
+    def expected_wait(self) -> float:
+        """Seconds until all of them are answered, at the rate measured so far."""
+        return self._rate.seconds(self.inside)
+
+    @contextmanager
+    def visit(self, timeout: float | None = None) -> Iterator[Visit]:
+        """Let a request in, before any of it is read.
+
+        Args:
+            timeout: seconds that the request gives itself, at most those of the settings.
+
+        Raises:
+            Unavailable: it could not be answered in that time, or too many are in the house.
+        """
+        longest = self._settings.request_timeout
+        visit = Visit(min(longest, timeout or longest))
+        if self._lifecycle.stage == "shut":
+            raise Unavailable("the service is shutting down", "shutting_down", retry_after=1)
+        self._check(visit)
+        try:
+            yield visit
+        finally:
+            self._held_bytes -= visit.held_bytes
+            self._metrics.observe(visit.stages)
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """A place among those who upload.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        if self._uploads >= self._settings.max_uploads:
+            raise Unavailable(
+                f"{self._uploads} pictures are being uploaded, which is the limit",
+                "uploads_full",
+                self.expected_wait,
+            )
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
+
+    def hold(self, visit: Visit, size: int) -> None:
+        """Count bytes of an upload as they arrive.
+
+        Raises:
+            Unavailable: the uploads in the house take too much memory already.
+        """
+        held = self.held_bytes
+        if held + size > self._settings.queue_bytes:
+            raise Unavailable(
+                f"the requests that are being answered hold {held} bytes, and the "
+                f"limit is {self._settings.queue_bytes}",
+                "memory_full",
+                self.expected_wait,
+            )
+        self._held_bytes += size
+        visit.held_bytes += size
+
+    @contextmanager
+    def queued(self, visit: Visit) -> Iterator[None]:
+        """A place in the queue, once the whole upload is there."""
+        self._check(visit)
+        self._rate.begin()
+        done = False
+        try:
+            yield
+            done = True
+        except DeadlinePassed:
+            # It took that long at least.
+            done = True
+            raise
+        finally:
+            self._rate.end(done=done)
+            if self.stretched and not self.inside:
+                self.stretched = False
+                asyncio.get_running_loop().run_in_executor(None, give_back)
+
+    def _check(self, visit: Visit) -> None:
+        """Refuse at once what could not be answered in time."""
+        state = self._engine.state
+        if state != "ready":
+            raise Unavailable(f"the service is {state}", CLOSED[state], retry_after=1)
+        inside = self.inside
+        if inside >= self._settings.queue_limit:
+            raise Unavailable(
+                f"{inside} requests are being answered, which is the limit",
+                "queue_full",
+                self.expected_wait,
+            )
+        # An empty house lets everybody in, or one slow answer would close it for ever.
+        if inside and self._rate.seconds(inside + 1) > HEADROOM * visit.time_left:
+            raise Unavailable(
+                f"{inside} requests are being answered, which takes about "
+                f"{self.expected_wait:.1f} s; this one has {visit.time_left:.1f} s",
+                "no_time",
+                self.expected_wait,
+            )

@@ -1,0 +1,46 @@
+"""What the answers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.images.decode import Picture
+from service.images.fit import Fitted
+
+
+class Segmented:
+    """A picture with its mask."""
+
+    def __init__(
+        self,
+        fitted: Fitted,
+        model_mask: NDArray[np.uint8],
+        photo: Image.Image | None,
+        decode_photo: Callable[[], Picture],
+    ) -> None:
+        self._fitted = fitted
+        self._model_mask = model_mask
+        self._photo = photo
+        self._decode_photo = decode_photo
+
+    @property
+    def model_mask(self) -> NDArray[np.uint8]:
+        """Class ids uint8 [h, w] at the size the model saw, without padding."""
+        return self._fitted.crop(self._model_mask)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upload."""
+        return self._fitted.picture
+
+    def mask(self) -> NDArray[np.uint8]:
+        """Class ids uint8 [H, W] at the size of the upload."""
+        return self._fitted.restore(self._model_mask)
+
+    def photo(self) -> Image.Image:
+        """The upload itself, upright, RGB, at its full size."""
+        return self._photo or self._decode_photo().image

@@ -1,0 +1,27 @@
+"""One request's way through the house."""
+
+from __future__ import annotations
+
+import time
+
+from service.bucket import Bucket
+from service.metrics import Stages
+
+
+class Visit:
+    """What is known of it: its deadline, its picture, and the time it spends where."""
+
+    def __init__(self, timeout: float) -> None:
+        self.stages = Stages()
+        self.deadline = time.monotonic() + timeout
+        self.held_bytes = 0
+        self.picture: tuple[int, int] | None = None
+        """Width and height of the upload, once it is decoded."""
+        self.bucket: Bucket | None = None
+        self.batch: int | None = None
+        """Pictures that were computed together with this one, itself included."""
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until the deadline, 0 once it has passed."""
+        return max(0.0, self.deadline - time.monotonic())
