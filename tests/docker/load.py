@@ -18,6 +18,8 @@ from tests.service.pictures import bomb
 
 CROWD = 10
 """More clients at once than the server's queue takes."""
+PATIENCE = 3.0
+"""Seconds that some give their request: enough to be accepted."""
 CALLS = ("/v1/mask", "/v1/overlay", "/v1/segments")
 MISTAKES: tuple[tuple[str, str, bytes, dict[str, str]], ...] = (
     ("POST", "/v1/mask", b"", {}),
@@ -59,12 +61,26 @@ class Load:
                 self.open_too_many()
                 self.rounds += 1
 
+    def dawdle(self) -> None:
+        """Send pictures that arrive when their deadline has passed."""
+        picture = SAMPLE_PICTURE.read_bytes()
+
+        def slowly() -> Iterator[bytes]:
+            yield picture[:1000]
+            self.stopped.wait(PATIENCE + 0.5)
+            yield picture[1000:]
+
+        headers = {"X-Request-Timeout": str(PATIENCE), "Content-Length": str(len(picture))}
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            while not self.stopped.is_set():
+                self.send(client, "POST", "/v1/mask", slowly(), headers)
+
     def send(
         self,
         client: httpx.Client,
         method: str,
         path: str,
-        body: bytes,
+        body: bytes | Iterator[bytes],
         headers: dict[str, str] | None = None,
     ) -> None:
         try:
@@ -88,7 +104,11 @@ class Load:
 def under_load(url: str, connections: int) -> Iterator[Load]:
     """Send pictures and mistakes to a server until the block ends."""
     load = Load(url, connections)
-    work: list[Callable[[], None]] = [load.send_pictures] * CROWD + [load.make_mistakes]
+    work: list[Callable[[], None]] = [
+        *[load.send_pictures] * CROWD,
+        load.make_mistakes,
+        load.dawdle,
+    ]
     threads = [threading.Thread(target=target) for target in work]
     for thread in threads:
         thread.start()
