@@ -101,9 +101,9 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen on
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    log.info("warming %s up on %s", engine.card.name, engine.provider)
-    threading.Thread(target=announce, args=(url, engine), daemon=True).start()
     server = DrainingServer(engine, settings, metrics, most_connections(settings.max_connections))
+    log.info("warming %s up on %s", engine.card.name, engine.provider)
+    threading.Thread(target=announce, args=(url, engine, settings.docs), daemon=True).start()
     server.run(sockets=[listener])
     if engine.trouble:
         raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
@@ -127,16 +127,16 @@ def most_connections(wanted: int) -> int:
     return wanted
 
 
-def announce(url: str, engine: Engine) -> None:
+def announce(url: str, engine: Engine, docs: bool) -> None:
     """Say where the service is once it is ready."""
     engine.wait_ready()
     if not engine.ready:
         return
     sample = os.path.relpath(SAMPLE_PICTURE)
+    api = f" (API: {url}/docs)" if docs else ""
     with suppress(OSError):  # nobody reads it any more
         print(
-            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url} "
-            f"(API: {url}/docs)\n"
+            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
             f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
             flush=True,
         )

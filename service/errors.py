@@ -53,6 +53,12 @@ class MalformedRequest(RequestError):
     reason = "no_picture"
 
 
+class Unauthorised(RequestError):
+    """No API key, or none that is accepted."""
+
+    reason = "unauthorised"
+
+
 class UnknownModel(RequestError):
     """A model that is not loaded."""
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.bucket import Bucket, parse_bucket
 from service.cores import usable_cores
+
+Size = Annotated[
+    Bucket, BeforeValidator(lambda value: parse_bucket(value) if isinstance(value, str) else value)
+]
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:\d{1,5})?", text):
+        raise ValueError("an origin is a scheme and a host, as https://pages.example, or *")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 BUILT_IN_MODEL = Path(__file__).parent / "models" / "camvid-mobilenetv2.onnx"
 SAMPLE_PICTURE = Path(__file__).parent / "samples" / "street.jpg"
@@ -35,7 +49,7 @@ class Settings(BaseSettings):
         "auto",
         description="what runs the model; auto is CUDA or OpenVINO where installed, else CPU",
     )
-    buckets: Annotated[tuple[Bucket, ...], NoDecode] = Field(
+    buckets: Annotated[tuple[Size, ...], NoDecode] = Field(
         (),
         description="sizes that pictures are fitted to, as 513x513,513x385; default: the model's",
     )
@@ -76,6 +90,15 @@ class Settings(BaseSettings):
     max_uploads: int = Field(256, ge=1, description="uploads at the same time before 503")
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
+    api_keys: Path | None = Field(
+        None, description="file of API keys, one a line; without it everybody may call"
+    )
+    metrics_key: bool = Field(False, description="ask for an API key on /metrics too")
+    docs: bool = Field(True, description="serve /docs and /openapi.json")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        description="web pages that may call, as https://a.example,https://b.example; * is all",
+    )
     run_timeout: float = Field(
         120.0, gt=0, description="seconds after which a batch that does not end is given up"
     )
@@ -104,9 +127,9 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(False, description="log a line for each request")
 
-    @field_validator("buckets", mode="before")
+    @field_validator("buckets", "cors_origins", mode="before")
     @classmethod
-    def _parse_buckets(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(parse_bucket(part) for part in value.split(",") if part.strip())
+            return tuple(word for part in value.split(",") if (word := part.strip()))
         return value

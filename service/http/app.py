@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service.engine.engine import Engine
+from service.errors import StartError
 from service.house import House
-from service.http import info, masks, problems, stock
+from service.http import docs, info, masks, problems, stock
 from service.http.connections import Connections
+from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
+from service.http.keys import require_key
+from service.keys import Keys
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.pipeline import Pipeline
@@ -20,6 +26,20 @@ from service.settings import Settings
 DESCRIPTION = """Masks from photos. Send a picture as multipart field `file` or as the raw body:
 JPEG, PNG, WebP or GIF (first frame); EXIF orientation is applied, and answers have the size of
 the upright picture. Errors are RFC 9457 problem JSON."""
+
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST"),
+    "allow_headers": (
+        "Authorization",
+        "X-API-Key",
+        "X-Request-Id",
+        "X-Request-Timeout",
+        "traceparent",
+        "tracestate",
+    ),
+    "expose_headers": ("Retry-After", "Server-Timing", "X-Request-Id"),
+}
+"""What pages of the origins that are allowed may do."""
 
 
 def create_app(
@@ -37,6 +57,9 @@ def create_app(
         metrics: filled with what happens.
         lifecycle: where the service stands; the server moves it forward.
         connections: those of the server.
+
+    Raises:
+        StartError: a setting cannot be met.
     """
     house = House(engine, settings, metrics, lifecycle, lambda: connections.unread_bytes)
     pipeline = Pipeline(engine, house, settings, metrics)
@@ -52,15 +75,44 @@ def create_app(
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.pipeline = pipeline
     app.state.lifecycle = lifecycle
     app.state.metrics = metrics
     stock.watch(metrics, pipeline, settings, lifecycle, connections)
+    # The last one is the outermost.
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(
         Journal, metrics=metrics, lifecycle=lifecycle, access_log=settings.access_log
     )
+    app.add_middleware(SecurityHeaders)
+    if settings.docs:
+        docs.install(app)
     problems.install(app)
-    app.include_router(masks.router)
+    locked = lock(settings)
+    app.include_router(masks.router, **locked)
+    app.include_router(info.models_router, **locked)
+    app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)
     return app
+
+
+def lock(settings: Settings) -> dict[str, Any]:
+    """What a router is included with so that its calls need an API key, where there are keys.
+
+    Raises:
+        StartError: the file of keys cannot be used.
+    """
+    if settings.api_keys is None:
+        if settings.metrics_key:
+            raise StartError("setting metrics_key has no meaning without api_keys; name a file")
+        return {}
+    dependency = Depends(require_key(Keys(settings.api_keys)))
+    return {
+        "dependencies": [dependency],
+        "responses": problems.described((401, "no API key, or none that is accepted")),
+    }

@@ -15,6 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import Reason
+from service.http.headers import EVERYWHERE
 from service.http.problems import Problem, ProblemResponse
 from service.metrics import Metrics
 from service.settings import Settings
@@ -213,6 +214,7 @@ class Connection(HttpToolsProtocol):
             "Content-Type": ProblemResponse.media_type,
             "Content-Length": str(len(content)),
             "Connection": "close",
+            **EVERYWHERE,
             **headers,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.house import CLOSED
@@ -14,18 +14,17 @@ from service.metrics import Metrics
 from service.pipeline import Pipeline
 
 router = APIRouter()
+models_router = APIRouter(prefix="/v1/models", tags=["models"])
+metrics_router = APIRouter()
 
 
-@router.get("/v1/models", tags=["models"], summary="All loaded models")
+@models_router.get("", summary="All loaded models")
 async def models(request: Request) -> Models:
     return Models(models=[describe(find_pipeline(request))])
 
 
-@router.get(
-    "/v1/models/{name}",
-    tags=["models"],
-    summary="One loaded model",
-    responses=described((404, "unknown model")),
+@models_router.get(
+    "/{name}", summary="One loaded model", responses=described((404, "unknown model"))
 )
 async def model(request: Request, name: str) -> Model:
     return describe(find_pipeline(request, name))
@@ -80,12 +79,9 @@ async def readyz(request: Request) -> Response | Health:
     return problem(503, CLOSED[state], f"the service is {state}", retry_after(1))
 
 
-@router.get("/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response)
+@metrics_router.get(
+    "/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response
+)
 async def metrics(request: Request) -> Response:
     collected: Metrics = request.app.state.metrics
     return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> Response:
-    return RedirectResponse("/docs")

@@ -20,6 +20,7 @@ from service.http.record import CLIENT_CLOSED, record_of
 
 STATUS: dict[type[errors.RequestError], int] = {
     errors.MalformedRequest: 400,
+    errors.Unauthorised: 401,
     errors.UnknownModel: 404,
     errors.SlowUpload: 408,
     errors.TooManyBytes: 413,
@@ -92,6 +93,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(errors.RequestError)
     async def request_error(request: Request, error: errors.RequestError) -> Response:
         headers = retry_after(error.retry_after) if isinstance(error, errors.Unavailable) else None
+        if isinstance(error, errors.Unauthorised):
+            headers = {"WWW-Authenticate": "Bearer"}
         return problem(STATUS[type(error)], error.reason, str(error), headers)
 
     @app.exception_handler(RequestValidationError)
@@ -114,13 +117,14 @@ def install(app: FastAPI) -> None:
 def _invalid(item: dict[str, Any]) -> str:
     name = str(item["loc"][-1])[:80]
     if item["type"] == "extra_forbidden":
-        return f"{name}: there is no such parameter; /docs lists what there is"
+        return f"{name}: there is no such parameter"
     return f"{name}: {item['msg']}"
 
 
 def _detail(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
-        return f"there is nothing at {request.url.path[:80]}; /docs lists what there is"
+        hint = "; /docs lists what there is" if request.app.openapi_url else ""
+        return f"there is nothing at {request.url.path[:80]}{hint}"
     if error.status_code == 405:
         return f"{request.url.path[:80]} does not answer {request.method}"
     return error.detail

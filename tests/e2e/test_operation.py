@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -169,7 +170,10 @@ def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
     ],
 )
 def test_a_bad_start_is_explained_in_one_line(flags: tuple[str, ...], what: str) -> None:
-    done = subprocess.run([SERVE, *flags], capture_output=True, text=True, timeout=60)
+    free_port = {**os.environ, "DEEPLAB_PORT": "0"}
+    done = subprocess.run(
+        [SERVE, *flags], env=free_port, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     assert what in done.stderr
     assert len(done.stderr.splitlines()) == 1
