@@ -2,8 +2,11 @@ PYTHON ?= python3
 SERVE_ENV := .venv
 DEV_ENV := .venv-dev
 AUDIT_ENV := .venv-audit
+TOOLS := .tools
+BUILD := docker build -f docker/Dockerfile --build-arg REVISION=$$(git rev-parse HEAD) \
+	--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help serve test dev lint format settings-table audit clean
+.PHONY: help serve test dev tools lint format settings-table audit image image-cpu clean
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -11,10 +14,14 @@ help: ## list what there is
 serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 	$(SERVE_ENV)/bin/deeplab-serve
 
-test: lint ## lint, types and all tests
+test: lint tools ## lint, types and all tests
 	OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup --durations 25
 
 dev: $(DEV_ENV)/.installed ## make the environment for training and tests
+
+tools: $(DEV_ENV)/.installed ## fetch Prometheus for the tests, where it can be had
+	@command -v promtool >/dev/null || test -x $(TOOLS)/promtool \
+		|| $(DEV_ENV)/bin/python tests/docker/fetch_prometheus.py $(TOOLS) || true
 
 lint: $(DEV_ENV)/.installed ## formatting, lint and types
 	$(DEV_ENV)/bin/ruff format --check .
@@ -33,8 +40,14 @@ audit: $(SERVE_ENV)/.installed $(AUDIT_ENV)/.installed ## known weaknesses of wh
 	$(SERVE_ENV)/bin/pip freeze --exclude-editable > $(AUDIT_ENV)/requirements.txt
 	$(AUDIT_ENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(AUDIT_ENV)/requirements.txt
 
-clean: ## remove the environments
-	rm -rf $(SERVE_ENV) $(DEV_ENV) $(AUDIT_ENV)
+image: ## build the image for a GPU
+	$(BUILD) -t deeplab-serve:gpu .
+
+image-cpu: ## build the image for a plain CPU
+	$(BUILD) --build-arg VARIANT=cpu -t deeplab-serve:cpu .
+
+clean: ## remove the environments and tools
+	rm -rf $(SERVE_ENV) $(DEV_ENV) $(AUDIT_ENV) $(TOOLS)
 
 $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SERVE_ENV)
