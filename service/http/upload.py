@@ -14,7 +14,6 @@ from starlette.types import Message, Receive
 from service.errors import MalformedRequest, TooManyBytes
 
 FIELD = "file"
-PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
 
 OPENAPI_BODY: dict[str, Any] = {
     "requestBody": {
@@ -26,12 +25,11 @@ OPENAPI_BODY: dict[str, Any] = {
                     "required": [FIELD],
                     "properties": {FIELD: {"type": "string", "format": "binary"}},
                 }
-            },
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES},
+            }
         },
     }
 }
-"""What /docs shows, since the body is read by hand."""
+"""What /docs shows, since the body is read by hand; `openapi` adds the raw bodies."""
 
 # What is wrong with a form is told to its sender, who could fill the log with it otherwise.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
