@@ -1,11 +1,12 @@
 PYTHON ?= python3
 SERVE_ENV := .venv
 DEV_ENV := .venv-dev
+AUDIT_ENV := .venv-audit
 TOOLS := .tools
 BUILD := docker build -f docker/Dockerfile --build-arg REVISION=$$(git rev-parse HEAD) \
 	--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help serve test dev tools lint format image image-cpu clean
+.PHONY: help serve test dev tools lint format settings-table audit image image-cpu clean
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,6 +32,14 @@ format: $(DEV_ENV)/.installed ## format the code
 	$(DEV_ENV)/bin/ruff format .
 	$(DEV_ENV)/bin/ruff check --fix .
 
+settings-table: $(DEV_ENV)/.installed ## write the table of settings into docs/operations.md
+	$(DEV_ENV)/bin/python -m service.settings_table docs/operations.md
+
+# --strict, since a package that nothing is known of would pass otherwise.
+audit: $(SERVE_ENV)/.installed $(AUDIT_ENV)/.installed ## known weaknesses of what serving installs
+	$(SERVE_ENV)/bin/pip freeze --exclude-editable > $(AUDIT_ENV)/requirements.txt
+	$(AUDIT_ENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(AUDIT_ENV)/requirements.txt
+
 image: ## build the image for a GPU
 	$(BUILD) -t deeplab-serve:gpu .
 
@@ -38,7 +47,7 @@ image-cpu: ## build the image for a plain CPU
 	$(BUILD) --build-arg VARIANT=cpu -t deeplab-serve:cpu .
 
 clean: ## remove the environments and tools
-	rm -rf $(SERVE_ENV) $(DEV_ENV) $(TOOLS)
+	rm -rf $(SERVE_ENV) $(DEV_ENV) $(AUDIT_ENV) $(TOOLS)
 
 $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SERVE_ENV)
@@ -48,4 +57,9 @@ $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 $(DEV_ENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV_ENV)
 	$(DEV_ENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[cpu,train,test]'
+	touch $@
+
+$(AUDIT_ENV)/.installed:
+	$(PYTHON) -m venv $(AUDIT_ENV)
+	$(AUDIT_ENV)/bin/pip install --quiet pip-audit==2.10.1
 	touch $@

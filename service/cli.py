@@ -11,16 +11,18 @@ import threading
 from contextlib import suppress
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp
+from pydantic_settings import CliApp, SettingsError
 
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.engine.model import Model
+from service.environment import strange_variables
 from service.errors import StartError
 from service.http.server import DrainingServer
 from service.logs import logging_to_stderr
 from service.metrics import Metrics
 from service.settings import SAMPLE_PICTURE, Settings
+from service.settings_table import help_text
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ def main() -> None:
     """Serve until a stop signal; exit with 1 and one line if that cannot begin."""
     # Until the server listens to signals itself.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(help_text())
+        return
     try:
         settings = CliApp.run(Settings)
         with logging_to_stderr(settings.log_format, settings.log_level):
@@ -42,6 +47,8 @@ def main() -> None:
             serve(settings, listener, engine, metrics)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
+    except SettingsError as error:
+        sys.exit(f"deeplab-serve: {str(error).removeprefix('error parsing CLI: ')}; see --help")
     except StartError as error:
         sys.exit(f"deeplab-serve: {error}")
     except KeyboardInterrupt:
@@ -104,6 +111,8 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     server = DrainingServer(engine, settings, metrics, most_connections(settings.max_connections))
     log.info("warming %s up on %s", engine.card.name, engine.provider)
     threading.Thread(target=announce, args=(url, engine, settings.docs), daemon=True).start()
+    for sentence in strange_variables(os.environ):
+        log.warning(sentence)
     server.run(sockets=[listener])
     if engine.trouble:
         raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
@@ -137,6 +146,7 @@ def announce(url: str, engine: Engine, docs: bool) -> None:
     with suppress(OSError):  # nobody reads it any more
         print(
             f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
-            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg",
+            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg\n",
+            end="",
             flush=True,
         )

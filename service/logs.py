@@ -6,6 +6,7 @@ Whoever reads them may stall or go away: the service then loses lines, not reque
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 import structlog
 
+STDERR = 2
 WAITING_LINES = 10_000
 LAST_LINES_SECONDS = 2.0
 """For what is still unwritten at the end."""
@@ -34,6 +36,23 @@ class Lossy(QueueHandler):
             self.queue.put_nowait(record)
 
 
+class Writer(logging.Handler):
+    """Writes to standard error past Python's own buffers.
+
+    A thread that is stuck in one of those would keep the process from ending.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - logging's own name
+        """None is needed: only the listener's thread writes."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(Exception):  # a line that cannot be written must not cost the next ones
+            line = f"{self.format(record)}\n".encode()
+            while line:
+                line = line[os.write(STDERR, line) :]
+
+
 @contextmanager
 def logging_to_stderr(style: Literal["console", "json"], level: str) -> Iterator[None]:
     """Log to standard error, until the end of the block.
@@ -42,10 +61,9 @@ def logging_to_stderr(style: Literal["console", "json"], level: str) -> Iterator
         style: for people or for machines.
         level: the least that is logged: "debug", "info", "warning" or "error".
     """
-    writer = logging.StreamHandler(sys.stderr)
+    writer = Writer()
     writer.setFormatter(formatter(style, colours=sys.stderr.isatty()))
     lines: queue.Queue[Any] = queue.Queue(WAITING_LINES)
-    logging.raiseExceptions = False
     listener = QueueListener(lines, writer)
     listener.start()
     logging.basicConfig(level=level.upper(), handlers=[Lossy(lines)], force=True)

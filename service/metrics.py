@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
+from opentelemetry.context import get_current
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -20,6 +21,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from service.bucket import Bucket
+from service.traces import record_stage
 
 # A creation time per series says nothing that Prometheus does not know.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -145,9 +147,13 @@ class Stages:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        # Most stages end in a thread that knows nothing of the request.
+        self._context = get_current()
 
-    def add(self, stage: str, seconds: float) -> None:
+    def add(self, stage: str, seconds: float, ago: float = 0.0) -> None:
+        """Count and trace a stage, or a part of it, that ended so many seconds ago."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        record_stage(stage, seconds, ago, self._context)
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:

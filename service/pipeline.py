@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from PIL import Image
@@ -15,7 +15,7 @@ from service.bucket import Bucket
 from service.engine.engine import Engine
 from service.errors import DeadlinePassed
 from service.house import House
-from service.images.decode import decode
+from service.images.decode import allow_pixels, decode
 from service.images.fit import Fitted, fit
 from service.metrics import Metrics
 from service.segmented import Segmented
@@ -44,6 +44,7 @@ class Pipeline:
         self.max_bytes = settings.max_bytes
         self.upload_timeout = settings.upload_timeout
         self._settings = settings
+        allow_pixels(settings.max_pixels)
         self._metrics = metrics
         threads = settings.image_threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
@@ -89,10 +90,11 @@ class Pipeline:
             self.engine.card,
             self.engine.buckets,
         )
+        formats = self._settings.formats
         enough = max(bucket.long_side for bucket in buckets)
 
         def prepare() -> tuple[Fitted, Image.Image | None]:
-            picture = decode(data, max_pixels, enough=enough)
+            picture = decode(data, max_pixels, enough, formats)
             visit.picture = picture.width, picture.height
             self.house.stretched |= picture.width * picture.height > KEPT_PIXELS
             fitted = fit(picture, buckets, card.pad_value)
@@ -105,9 +107,10 @@ class Pipeline:
         future = self.engine.submit(fitted.tensor, visit.deadline)
         answer = await asyncio.wrap_future(future)
         visit.batch = answer.batch
-        visit.stages.add("queue", answer.queue_seconds)
+        visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        return Segmented(fitted, answer.mask, photo, lambda: decode(data, max_pixels))
+        whole = partial(decode, data, max_pixels, formats=formats)
+        return Segmented(fitted, answer.mask, photo, whole)
 
     async def _work(self, visit: Visit, stage: str, function: Callable[[], T]) -> T:
         """Run pixel work off the event loop, unless its request's time is up before its turn."""

@@ -11,10 +11,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.bucket import Bucket, parse_bucket
 from service.cores import usable_cores
+from service.images.formats import DEFAULT, FormatName
 
 Size = Annotated[
     Bucket, BeforeValidator(lambda value: parse_bucket(value) if isinstance(value, str) else value)
 ]
+
+
+def is_service_link(value: str) -> bool:
+    """Whether a value is the address of a Kubernetes Service, as tcp://10.0.0.7:8000."""
+    return re.match(r"(tcp|udp|sctp)://", value) is not None
 
 
 def _origin(text: str) -> str:
@@ -39,6 +45,7 @@ class Settings(BaseSettings):
         cli_implicit_flags=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
+        cli_exit_on_error=False,
         frozen=True,
     )
 
@@ -51,7 +58,7 @@ class Settings(BaseSettings):
     )
     buckets: Annotated[tuple[Size, ...], NoDecode] = Field(
         (),
-        description="sizes that pictures are fitted to, as 513x513,513x385; default: the model's",
+        description="sizes that pictures are fitted to, as 513x513,513x385",
     )
     max_batch: int = Field(
         0, ge=0, le=1024, description="pictures in a batch; 0 is measured at start, 8 on a GPU"
@@ -99,6 +106,9 @@ class Settings(BaseSettings):
         (),
         description="web pages that may call, as https://a.example,https://b.example; * is all",
     )
+    formats: Annotated[tuple[FormatName, ...], NoDecode] = Field(
+        DEFAULT, min_length=1, description="accepted picture formats, as jpeg,png"
+    )
     run_timeout: float = Field(
         120.0, gt=0, description="seconds after which a batch that does not end is given up"
     )
@@ -127,7 +137,15 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(False, description="log a line for each request")
 
-    @field_validator("buckets", "cors_origins", mode="before")
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: Any) -> Any:
+        # Kubernetes sets DEEPLAB_PORT by itself for a Service that is called deeplab.
+        if isinstance(value, str) and is_service_link(value):
+            return cls.model_fields["port"].default
+        return value
+
+    @field_validator("buckets", "formats", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,15 +18,19 @@ from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
 from service.http.keys import require_key
+from service.http.openapi import describe_formats
+from service.http.telemetry import telemetry
+from service.images.formats import titles
 from service.keys import Keys
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
+from service.traces import start_traces
 
 DESCRIPTION = """Masks from photos. Send a picture as multipart field `file` or as the raw body:
-JPEG, PNG, WebP or GIF (first frame); EXIF orientation is applied, and answers have the size of
-the upright picture. Errors are RFC 9457 problem JSON."""
+{formats}, of which the first frame counts. EXIF orientation is applied, and answers have the size
+of the upright picture. Errors are RFC 9457 problem JSON."""
 
 CORS: dict[str, Any] = {
     "allow_methods": ("GET", "POST"),
@@ -64,20 +69,25 @@ def create_app(
     house = House(engine, settings, metrics, lifecycle, lambda: connections.unread_bytes)
     pipeline = Pipeline(engine, house, settings, metrics)
 
+    tracing = start_traces()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
         yield
         await pipeline.close()
+        if tracing:
+            await asyncio.to_thread(tracing.stop)
 
     app = FastAPI(
         title="deeplab-serve",
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(formats=titles(settings.formats)),
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url="/openapi.json" if settings.docs else None,
         docs_url=None,
         redoc_url=None,
+        telemetry=telemetry(tracing),
     )
     app.state.pipeline = pipeline
     app.state.lifecycle = lifecycle
@@ -98,6 +108,7 @@ def create_app(
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)
+    describe_formats(app, settings.formats)
     return app
 
 

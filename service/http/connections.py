@@ -113,9 +113,11 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
             return
-        head = self._head
+        fresh = self in self._shared.idle and not (self.cycle and self.cycle.more_body)
+        head = self._heads + 1 if fresh and not self._head else self._head
         super().data_received(data)
-        if head and head == self._head:
+        if self._head and head == self._head and not self._deaf:
+            # All of this was part of a head that has not ended.
             self._head_bytes += len(data)
             if self._head_bytes > self._shared.max_head_bytes:
                 self._head_too_large = True

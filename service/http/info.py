@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.house import CLOSED
@@ -48,6 +48,7 @@ def describe(pipeline: Pipeline) -> Model:
     )
 
 
+@router.head("/healthz", response_model=None, include_in_schema=False)
 @router.get(
     "/healthz",
     tags=["operation"],
@@ -64,6 +65,7 @@ async def healthz(request: Request) -> Response | Health:
     return problem(503, "broken", detail)
 
 
+@router.head("/readyz", response_model=None, include_in_schema=False)
 @router.get(
     "/readyz",
     tags=["operation"],
@@ -80,7 +82,7 @@ async def readyz(request: Request) -> Response | Health:
 
 
 @metrics_router.get(
-    "/metrics", tags=["operation"], summary="Prometheus metrics", response_class=Response
+    "/metrics", tags=["operation"], summary="Prometheus metrics", response_class=PlainTextResponse
 )
 async def metrics(request: Request) -> Response:
     collected: Metrics = request.app.state.metrics

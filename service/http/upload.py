@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Message, Receive
 
 from service.errors import MalformedRequest, TooManyBytes
 
 FIELD = "file"
-PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
 
 OPENAPI_BODY: dict[str, Any] = {
     "requestBody": {
@@ -24,12 +25,14 @@ OPENAPI_BODY: dict[str, Any] = {
                     "required": [FIELD],
                     "properties": {FIELD: {"type": "string", "format": "binary"}},
                 }
-            },
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES},
+            }
         },
     }
 }
-"""What /docs shows, since the body is read by hand."""
+"""What /docs shows, since the body is read by hand; `openapi` adds the raw bodies."""
+
+# What is wrong with a form is told to its sender, who could fill the log with it otherwise.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
@@ -60,10 +63,14 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
 
 
 async def _read_form(request: Request) -> bytes:
+    parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=8)
+    # The upload is counted and bounded in memory already; a disk could be full or read-only.
+    parser.spool_max_size = 0  # no limit
     try:
-        form = await request.form(max_files=1, max_fields=8)
-    except UnicodeError as error:
-        raise MalformedRequest(f"the form cannot be read: {error}") from error
+        form = await parser.parse()
+    except (MultiPartException, UnicodeError) as error:
+        message = error.message if isinstance(error, MultiPartException) else str(error)
+        raise MalformedRequest(f"the form cannot be read: {message}") from error
     try:
         upload = form.get(FIELD)
         if isinstance(upload, UploadFile):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
 
 from service.errors import (
     MalformedRequest,
@@ -15,14 +19,20 @@ from service.errors import (
     UndecodableImage,
     UnsupportedImage,
 )
+from service.images.formats import DEFAULT, FORMATS, FormatName, claimed, titles
+from service.images.tiff import check_tiff
 
-# Sizes are checked here against a setting, before decoding. Pillow's own limit would warn or
-# raise at other sizes.
-Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of a size at which decoding would cost much memory; that is an error here, beside
+# the exact limit below. With what else it warns of and logs, pictures could fill the log.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B"}
+"""Pillow's names of the kinds of pixels that have a meaning as a photo."""
 REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK")
 SCAN = b"\xff\xda"
+RUN_LENGTHS = {BmpImageFile.COMPRESSIONS["RLE4"], BmpImageFile.COMPRESSIONS["RLE8"]}
 MAX_SCANS = 100
 """A progressive JPEG has about ten; each costs a pass over all of its pixels."""
 ORIENTATION = 0x0112
@@ -64,7 +74,17 @@ class Picture:
         return np.asarray(self.image)
 
 
-def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
+def allow_pixels(max_pixels: int) -> None:
+    """Keep Pillow's own limit, which holds for the whole process, from being the lower one."""
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+
+
+def decode(
+    data: bytes,
+    max_pixels: int,
+    enough: int | None = None,
+    formats: Sequence[FormatName] = DEFAULT,
+) -> Picture:
     """Decode an upload: first frame, EXIF orientation applied, converted to RGB.
 
     Transparent parts are laid on white; 16-bit grey is scaled to 8.
@@ -74,24 +94,19 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
         max_pixels: refuse what is larger, before decoding.
         enough: a long side that suffices; a larger picture then comes out at a fraction of its
             size that is not below it, which is several times faster for large JPEG photos.
+        formats: what is accepted; no decoder of another format sees the bytes.
 
     Raises:
         MalformedRequest: there are no bytes.
         TooManyPixels: more pixels than `max_pixels`, or a JPEG made to cost time.
-        UnsupportedImage: not JPEG, PNG, WebP or GIF.
+        UnsupportedImage: not one of the formats, or a kind of it that is not accepted.
         UndecodableImage: one of them, but broken.
     """
     if not data:
         raise MalformedRequest("the file is empty")
-    source = _open(data)
+    source = _open(data, max_pixels, formats)
     width, height = source.size
-    if width * height > max_pixels:
-        raise TooManyPixels(
-            f"the picture has {width} x {height} = {width * height} pixels; "
-            f"the limit is {max_pixels}"
-        )
-    if "progressive" in source.info and (scans := data.count(SCAN)) > MAX_SCANS:
-        raise TooManyPixels(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
+    _check(source, data, max_pixels)
     if enough is not None:
         scale = min(1.0, enough / max(width, height))
         source.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
@@ -110,20 +125,43 @@ def decode(data: bytes, max_pixels: int, enough: int | None = None) -> Picture:
     return Picture(upright, width, height)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def _open(data: bytes, max_pixels: int, formats: Sequence[FormatName]) -> ImageFile.ImageFile:
+    """Read the header; no pixel is decoded."""
+    name = claimed(data)
+    if name is None or name not in formats:
+        what = f"{FORMATS[name].title} is not" if name else "this is not a picture in"
+        raise UnsupportedImage(f"{what} an accepted format: send {titles(formats)}")
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:  # what decoders raise on hostile bytes is not a closed list
-        if _looks_accepted(data):
-            raise UndecodableImage("the picture is broken: its header cannot be read") from error
-        raise UnsupportedImage(
-            "this is not a picture in an accepted format: send JPEG, PNG, WebP or GIF"
+        return Image.open(io.BytesIO(data), formats=(FORMATS[name].pillow,))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise TooManyPixels(
+            f"the picture has more than {Image.MAX_IMAGE_PIXELS} pixels; the limit is {max_pixels}"
         ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what decoders raise on hostile bytes is not a closed list
+        raise UndecodableImage("the picture is broken: its header cannot be read") from error
 
 
-def _looks_accepted(data: bytes) -> bool:
-    webp = data.startswith(b"RIFF") and data[8:12] == b"WEBP"
-    return webp or data.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8"))
+def _check(source: ImageFile.ImageFile, data: bytes, max_pixels: int) -> None:
+    """Refuse, by the header alone, what should not be decoded."""
+    width, height = source.size
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"the picture has {width} x {height} = {width * height} pixels; "
+            f"the limit is {max_pixels}"
+        )
+    if "progressive" in source.info and (scans := data.count(SCAN)) > MAX_SCANS:
+        raise TooManyPixels(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
+    if source.format == "BMP" and source.info.get("compression") in RUN_LENGTHS:
+        # Pillow decodes them in Python, where a large one would hold up everybody.
+        raise UnsupportedImage("BMP with run lengths is not accepted: save it uncompressed")
+    check_tiff(source, max_pixels)
+    if source.mode not in MODES:
+        raise UnsupportedImage(
+            f"a {source.format} of mode {source.mode} is not accepted: save it as RGB or grey "
+            "with 8 or 16 bits a channel"
+        )
 
 
 def _load(image: ImageFile.ImageFile) -> None:

@@ -51,8 +51,16 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
         "form cannot be read",
     ),
     "empty file": ({"files": {"file": ("a.jpg", b"")}}, 400, "the file is empty"),
-    "text": ({"files": {"file": ("a.jpg", b"hello", "image/jpeg")}}, 415, "JPEG, PNG, WebP or GIF"),
-    "tiff": ({"content": pictures.encoded(pictures.photo(9, 9), "TIFF")}, 415, "accepted format"),
+    "text": (
+        {"files": {"file": ("a.jpg", b"hello", "image/jpeg")}},
+        415,
+        "JPEG, PNG, WebP, GIF or BMP",
+    ),
+    "tiff": (
+        {"content": pictures.encoded(pictures.photo(9, 9), "TIFF")},
+        415,
+        "TIFF is not an accepted format: send JPEG",
+    ),
     "truncated": ({"files": {"file": JPEG[: len(JPEG) // 2]}}, 422, "broken"),
     "header only": ({"content": JPEG[:12]}, 422, "header"),
     "bomb": ({"content": pictures.bomb(30_000, 30_000)}, 413, "the limit is 64000000"),

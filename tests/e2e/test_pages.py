@@ -16,8 +16,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from service.http import problems
 from service.http.headers import SecurityHeaders
+from service.http.journal import Journal
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
 from tests.e2e.conftest import SERVE, Server, serving
 from tests.service import pictures
 
@@ -134,8 +136,8 @@ def test_browsers_do_not_guess_what_an_answer_is(
 
 def test_nor_after_an_unexpected_error() -> None:
     app = FastAPI()
+    app.add_middleware(Journal, metrics=Metrics(), lifecycle=Lifecycle(), access_log=False)
     app.add_middleware(SecurityHeaders)
-    problems.install(app)
 
     @app.get("/")
     async def fail() -> None:
@@ -149,6 +151,7 @@ def test_nor_after_an_unexpected_error() -> None:
     answer = asyncio.run(get())
     assert answer.status_code == 500
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["reason"] == "internal_error"
 
 
 def test_a_page_that_says_nothing_of_itself_may_do_nothing() -> None:

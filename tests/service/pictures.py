@@ -18,6 +18,12 @@ def photo(width: int, height: int, seed: int = 0) -> Image.Image:
     return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
+def noise(width: int, height: int) -> Image.Image:
+    """What no codec makes small."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
@@ -87,3 +93,11 @@ def scan_bomb(scans: int) -> bytes:
     data = encoded(photo(64, 48), "JPEG", progressive=True)
     start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
     return data[:end] + data[start:end] * scans + data[end:]
+
+
+def bmp_header(width: int, height: int, bits: int, compression: int = 0) -> bytes:
+    """A BMP without its pixels."""
+    colours = bytes(4 << bits) if bits <= 8 else b""
+    body = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0)
+    start = 14 + len(body) + len(colours)
+    return struct.pack("<2sIHHI", b"BM", start, 0, 0, start) + body + colours

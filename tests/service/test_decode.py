@@ -102,12 +102,14 @@ def test_a_fraction_keeps_a_thin_picture_alive(orientation: int) -> None:
 
 
 def test_size_is_refused_from_the_header() -> None:
-    data = pictures.bomb(30_000, 30_000)
-    assert len(data) < 150_000
+    data = pictures.bomb(9_000, 8_000)
+    assert len(data) < 15_000
     with pytest.raises(
-        TooManyPixels, match=r"30000 x 30000 = 900000000 pixels; the limit is 64000000"
+        TooManyPixels, match=r"9000 x 8000 = 72000000 pixels; the limit is 64000000"
     ):
         decode(data, LIMIT)
+    with pytest.raises(TooManyPixels, match=r"more than \d+ pixels; the limit is 64000000"):
+        decode(pictures.bomb(30_000, 30_000), LIMIT)
     with pytest.raises(TooManyPixels, match="the limit is 100"):
         decode(pictures.encoded(pictures.photo(11, 10), "PNG"), 100)
 
@@ -153,13 +155,12 @@ JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG", quality=95)
 PNG = pictures.encoded(pictures.photo(64, 48), "PNG")
 BROKEN: list[tuple[bytes, type[RequestError], str]] = [
     (b"", MalformedRequest, "empty"),
-    (b"hello, I am a text file", UnsupportedImage, "JPEG, PNG, WebP or GIF"),
+    (b"hello, I am a text file", UnsupportedImage, "JPEG, PNG, WebP, GIF or BMP"),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UnsupportedImage, "accepted format"),
     (b"RIFF\x24\0\0\0WAVEfmt ", UnsupportedImage, "accepted format"),
     (b"RIFF\x24\0\0\0WEBPVP8 ", UndecodableImage, "broken"),
     (b"%!PS-Adobe-3.0 EPSF-3.0", UnsupportedImage, "accepted format"),
     (pictures.encoded(pictures.photo(9, 9), "TIFF"), UnsupportedImage, "accepted format"),
-    (pictures.encoded(pictures.photo(9, 9), "BMP"), UnsupportedImage, "accepted format"),
     (JPEG[: len(JPEG) // 2], UndecodableImage, "JPEG picture is broken"),
     (PNG[: len(PNG) // 2], UndecodableImage, "PNG picture is broken"),
     (JPEG[:10], UndecodableImage, "header"),
@@ -177,7 +178,6 @@ def test_what_is_no_picture_is_explained(
         decode(data, LIMIT)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_odd_exif_does_not_cost_the_picture() -> None:
     """A tag whose value lies outside the file: the picture is turned all the same."""
     good = pictures.with_orientation(pictures.photo(64, 40), 6)

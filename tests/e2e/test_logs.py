@@ -1,0 +1,125 @@
+"""One line for each request, in words or as JSON, and never a service that waits for its log."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import SERVE, serving
+from tests.service import pictures
+
+pytestmark = pytest.mark.xdist_group("server")
+
+JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
+FAST = ("--buckets", "129x129", "--sessions", "1", "--threads", "1", "--max-batch", "1")
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def ask(url: str) -> None:
+    """A picture with ids, one without, rubbish, nothing there, and a probe."""
+    headers = {"X-Request-Id": "order-66", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    answer = httpx.post(f"{url}/v1/mask", content=JPEG, headers=headers)
+    assert answer.headers["x-request-id"] == "order-66"
+    httpx.post(f"{url}/v1/segments?geometry=rle", content=JPEG)
+    httpx.post(f"{url}/v1/mask", content=b"rubbish", headers={"X-Request-Id": "not safe!"})
+    httpx.get(f"{url}/secret/path")
+    httpx.get(f"{url}/healthz")
+
+
+def test_a_line_for_each_request_as_json() -> None:
+    with serving(*FAST, "--access-log", "--log-format", "json") as running:
+        ask(running.url)
+    lines: list[dict[str, Any]] = [json.loads(x) for x in running.output if x.startswith("{")]
+    asked = [line for line in lines if line["event"] == "request"]
+    assert len(asked) == 4, "probes are only logged for debugging"
+    mask, segments, rubbish, nothing = asked
+    assert mask["id"] == "order-66"
+    assert mask["trace"] == TRACE
+    assert (mask["route"], mask["method"], mask["status"]) == ("/v1/mask", "POST", 200)
+    assert (mask["picture"], mask["bucket"], mask["batch"]) == ("320x240", "129x129", 1)
+    assert (mask["bytes_in"], mask["client"]) == (len(JPEG), "127.0.0.1")
+    assert mask["bytes_out"] > 100
+    stages = {"read_ms", "decode_ms", "queue_ms", "infer_ms", "encode_ms"}
+    assert stages <= set(mask)
+    assert 0 < mask["infer_ms"] <= mask["ms"]
+    assert "reason" not in mask
+    assert re.fullmatch(r"[0-9a-f]{16}", segments["id"])
+    assert "trace" not in segments
+    assert (rubbish["status"], rubbish["reason"]) == (415, "unsupported_format")
+    assert re.fullmatch(r"[0-9a-f]{16}", rubbish["id"]), "an id that is not safe is not taken over"
+    assert (nothing["route"], nothing["reason"]) == ("unmatched", "not_found")
+    assert not any("secret" in line for line in running.output)
+    assert all({"timestamp", "level", "logger"} <= set(line) for line in lines)
+
+
+def test_in_words_and_with_probes_for_debugging() -> None:
+    with serving(*FAST, "--access-log", "--log-level", "debug") as running:
+        ask(running.url)
+    text = "".join(running.output)
+    assert re.search(r"request .*id=order-66.* status=200", text)
+    assert "route=/healthz" in text
+
+
+def test_no_line_for_a_request_unless_asked_for() -> None:
+    with serving(*FAST) as running:
+        ask(running.url)
+    assert "order-66" not in "".join(running.output)
+
+
+def test_every_answer_has_an_id(client: httpx.Client) -> None:
+    answers = [client.get("/healthz"), client.get("/none"), client.post("/v1/mask", content=b"")]
+    ids = {answer.headers["x-request-id"] for answer in answers}
+    assert len(ids) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{16}", each) for each in ids)
+
+
+@pytest.mark.parametrize("sink", ["stalled", "closed", "full"])
+def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
+    reader, writer = os.pipe()
+    port = free_port()
+    target = os.open("/dev/full", os.O_WRONLY) if sink == "full" else writer
+    flags = (*FAST, "--port", str(port), "--access-log", "--log-level", "debug")
+    process = subprocess.Popen([SERVE, *flags], stdout=target, stderr=target)
+    os.close(writer)
+    if sink == "closed":
+        os.close(reader)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(url)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            # More lines than a pipe holds.
+            for _ in range(300):
+                assert client.get("/healthz", headers={"X-Request-Id": "a" * 128}).is_success
+            assert client.post("/v1/mask", content=JPEG).status_code == 200
+    finally:
+        process.terminate()
+        code = process.wait(30)
+        if sink == "full":
+            os.close(target)
+        if sink != "closed":
+            os.close(reader)
+    assert code == 0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def wait_until_ready(url: str) -> None:
+    for _ in range(600):
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the service did not become ready")
