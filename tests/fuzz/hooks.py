@@ -5,11 +5,11 @@ from __future__ import annotations
 import schemathesis
 from hypothesis import strategies as st
 
-from service.http.upload import PICTURE_TYPES
+from service.images.formats import FORMATS
 from tests.fuzz import hostile
 
 UPLOADS = st.one_of(st.sampled_from(sorted(hostile.seeds().values())), hostile.uploads())
 
 schemathesis.openapi.format("binary", UPLOADS)
-for kind in PICTURE_TYPES:
-    schemathesis.openapi.media_type(kind, UPLOADS)
+for kind in FORMATS.values():
+    schemathesis.openapi.media_type(kind.media_type, UPLOADS)
