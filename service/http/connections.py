@@ -12,7 +12,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import Reason
 from service.http.headers import EVERYWHERE
@@ -88,6 +89,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_too_large = False
         self._deaf = False
+        self._running: RequestResponseCycle | None = None
 
     @property
     def unread_bytes(self) -> int:
@@ -109,6 +111,9 @@ class Connection(HttpToolsProtocol):
             timer.cancel()
         self._shared.forget(self)
         super().connection_lost(exc)
+        if self._running and not self._running.response_complete:
+            # uvicorn tells only the last of several requests on a connection.
+            self._hang_up(self._running)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
@@ -135,10 +140,18 @@ class Connection(HttpToolsProtocol):
         if size > self._shared.max_head_bytes:
             self._head_too_large = True
             raise ValueError("the head is too large")  # the parser gives up
+        if any(
+            name == b"transfer-encoding" and value != b"chunked" for name, value in self.headers
+        ):
+            raise ValueError("where such a body ends is a matter of opinion")
         self._head = 0
         self._no_longer_expect("head")
         self._shared.idle.pop(self, None)
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         self._no_longer_expect("body")
@@ -168,6 +181,12 @@ class Connection(HttpToolsProtocol):
         else:
             self._shared.dropped("malformed")
             self._turn_away(400, "malformed_request", "this is not a request in HTTP/1.1")
+
+    @staticmethod
+    def _hang_up(cycle: RequestResponseCycle) -> None:
+        """Let the application know that the client is gone."""
+        cycle.disconnected = True
+        cycle.message_event.set()
 
     def _await_reader(self) -> None:
         self._shared.unread.add(self)
@@ -208,7 +227,13 @@ class Connection(HttpToolsProtocol):
         self._deaf = True
         if self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False
-            return
+            if self.cycle is not self._running or not self.cycle.more_body:
+                return
+            # The rest of its upload cannot be read: nobody shall wait for it.
+            self._hang_up(self.cycle)
+            if self.cycle.response_started:
+                self.transport.close()
+                return
         title = HTTPStatus(status).phrase
         body = Problem(title=title, status=status, detail=detail, reason=reason)
         content = body.model_dump_json().encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Sequence
@@ -15,12 +14,15 @@ from PIL.BmpImagePlugin import BmpImageFile
 
 from service.errors import (
     MalformedRequest,
+    RequestError,
     TooManyPixels,
     UndecodableImage,
     UnsupportedImage,
 )
 from service.images.formats import DEFAULT, FORMATS, FormatName, claimed, titles
-from service.images.tiff import check_tiff
+from service.images.reader import Reader
+from service.images.tiff import check_directory, check_tiff
+from service.images.webp import webp_size
 
 # Pillow warns of a size at which decoding would cost much memory; that is an error here, beside
 # the exact limit below. With what else it warns of and logs, pictures could fill the log.
@@ -131,26 +133,33 @@ def _open(data: bytes, max_pixels: int, formats: Sequence[FormatName]) -> ImageF
     if name is None or name not in formats:
         what = f"{FORMATS[name].title} is not" if name else "this is not a picture in"
         raise UnsupportedImage(f"{what} an accepted format: send {titles(formats)}")
+    if name == "webp":
+        _check_size(*webp_size(data), max_pixels)
+    if name == "tiff":
+        check_directory(data)
     try:
-        return Image.open(io.BytesIO(data), formats=(FORMATS[name].pillow,))
+        return Image.open(Reader(data), formats=(FORMATS[name].pillow,))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise TooManyPixels(
             f"the picture has more than {Image.MAX_IMAGE_PIXELS} pixels; the limit is {max_pixels}"
         ) from error
-    except MemoryError:
+    except (MemoryError, RequestError):
         raise
     except Exception as error:  # what decoders raise on hostile bytes is not a closed list
         raise UndecodableImage("the picture is broken: its header cannot be read") from error
 
 
-def _check(source: ImageFile.ImageFile, data: bytes, max_pixels: int) -> None:
-    """Refuse, by the header alone, what should not be decoded."""
-    width, height = source.size
+def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise TooManyPixels(
             f"the picture has {width} x {height} = {width * height} pixels; "
             f"the limit is {max_pixels}"
         )
+
+
+def _check(source: ImageFile.ImageFile, data: bytes, max_pixels: int) -> None:
+    """Refuse, by the header alone, what should not be decoded."""
+    _check_size(*source.size, max_pixels)
     if "progressive" in source.info and (scans := data.count(SCAN)) > MAX_SCANS:
         raise TooManyPixels(f"the JPEG is coded in {scans} scans; the limit is {MAX_SCANS}")
     if source.format == "BMP" and source.info.get("compression") in RUN_LENGTHS:
@@ -167,7 +176,7 @@ def _check(source: ImageFile.ImageFile, data: bytes, max_pixels: int) -> None:
 def _load(image: ImageFile.ImageFile) -> None:
     try:
         image.load()
-    except MemoryError:
+    except (MemoryError, RequestError):
         raise
     except Exception as error:
         raise UndecodableImage(f"the {image.format} picture is broken: {error}") from error

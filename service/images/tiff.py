@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 
 from PIL import ExifTags, ImageFile, _imaging
 from PIL.TiffImagePlugin import TiffImageFile
@@ -36,7 +37,37 @@ CODINGS = {
 }
 """Pillow's names of the compressions that photos and scans use; each decoder more is one more
 that hostile bytes could get at."""
+MAX_VALUES = 2**18
+"""In one tag: Pillow makes an object of each before the size of the picture is known."""
+TEXTS = {1, 2, 7}
+"""Types whose values stay together: bytes, text and what has no type."""
+PLACES = {273, 279, 324, 325}
+"""Tags that say where strips and tiles are, of whatever type."""
 BITS = {1, 2, 4, 8, 16}
+
+
+def check_directory(data: bytes) -> None:
+    """Refuse a TIFF whose first page has a directory that is costly to read.
+
+    What is too broken to tell passes.
+
+    Raises:
+        TooManyPixels: one of its tags has very many values.
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    big = b"+" in data[2:4]
+    offset, count, entry = ("Q", "Q", "HHQ8x") if big else ("I", "H", "HHI4x")
+    try:
+        (start,) = struct.unpack_from(order + offset, data, 8 if big else 4)
+        (entries,) = struct.unpack_from(order + count, data, start)
+        start += struct.calcsize(order + count)
+        end = start + min(entries, len(data)) * struct.calcsize(order + entry)
+        found = struct.iter_unpack(order + entry, data[start:end])
+        most = max(n for tag, kind, n in found if kind not in TEXTS or tag in PLACES)
+    except (struct.error, ValueError):
+        return
+    if most > MAX_VALUES:
+        raise TooManyPixels(f"the TIFF has {most} values in one tag; the limit is {MAX_VALUES}")
 
 
 def check_tiff(image: ImageFile.ImageFile, max_pixels: int) -> None:

@@ -6,12 +6,13 @@ import http.client
 import select
 import socket
 from contextlib import suppress
+from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 PATIENCE = 30.0
 """Seconds without a byte, after which the server is taken to hang."""
-QUIET = 0.1
+QUIET = 0.3
 """Seconds that a request gets to be answered before its sender says that nothing more comes."""
 
 
@@ -21,31 +22,47 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def connect(url: str) -> socket.socket:
+class Wire:
     """A connection to a server."""
-    address = urlsplit(url)
-    host = (address.hostname or "", address.port or 0)
-    return socket.create_connection(host, timeout=PATIENCE)
 
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        host = (address.hostname or "", address.port or 0)
+        self.socket = socket.create_connection(host, timeout=PATIENCE)
+        self._reader = self.socket.makefile("rb")
 
-def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
-    """The next answer on a connection.
+    def __enter__(self) -> Wire:
+        return self
 
-    Raises:
-        http.client.HTTPException: what came is not HTTP, or nothing came.
-        OSError: the connection broke or nothing came for `PATIENCE`.
-    """
-    answer = http.client.HTTPResponse(connection, method=method)
-    answer.begin()
-    return Answer(answer.status, answer.headers, answer.read())
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send some bytes, or as many as the server takes before it has had enough."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.socket.sendall(data)
+
+    def answer(self, method: str = "POST") -> Answer:
+        """The next answer.
+
+        Raises:
+            ValueError: the connection was closed instead.
+            OSError: the connection broke or nothing came for `PATIENCE`.
+        """
+        _, status, *_ = self._reader.readline().split(b" ", 2)
+        headers = http.client.parse_headers(self._reader)
+        length = 0 if method == "HEAD" else int(headers["content-length"])
+        return Answer(int(status), headers, self._reader.read(length))
 
 
 def ask(url: str, data: bytes, method: str = "POST") -> Answer:
     """The answer to some bytes on a connection of their own."""
-    with connect(url) as connection:
-        with suppress(BrokenPipeError, ConnectionResetError):  # refused before it was all sent
-            connection.sendall(data)
-        return read_answer(connection, method)
+    with Wire(url) as wire:
+        wire.send(data)
+        return wire.answer(method)
 
 
 def everything(url: str, data: bytes) -> bytes:
@@ -55,13 +72,13 @@ def everything(url: str, data: bytes) -> bytes:
         TimeoutError: it keeps it open although the client has no more to send.
     """
     received = b""
-    with connect(url) as connection, suppress(BrokenPipeError, ConnectionResetError):
-        connection.sendall(data)
-        while select.select([connection], [], [], QUIET)[0]:
-            received += (more := connection.recv(2**16))
+    with Wire(url) as wire, suppress(BrokenPipeError, ConnectionResetError):
+        wire.send(data)
+        while select.select([wire.socket], [], [], QUIET)[0]:
+            received += (more := wire.socket.recv(2**16))
             if not more:
                 return received
-        connection.shutdown(socket.SHUT_WR)
-        while more := connection.recv(2**16):
+        wire.socket.shutdown(socket.SHUT_WR)
+        while more := wire.socket.recv(2**16):
             received += more
     return received

@@ -37,7 +37,7 @@ def summary() -> Iterator[None]:
 def test_an_upload_is_a_picture_or_a_request_error() -> None:
     tried: list[bytes] = []
 
-    @budget.inputs(800)
+    @budget.inputs(600)
     @given(hostile.uploads())
     def fuzz(data: bytes) -> None:
         memory.forget_peak()

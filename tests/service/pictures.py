@@ -46,13 +46,14 @@ def grey_png(values: np.ndarray, depth: int) -> bytes:
     return png(width, height, depth, zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A part of a PNG."""
+    checksum = struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + checksum
+
+
 def png(width: int, height: int, depth: int, data: bytes) -> bytes:
     """A greyscale PNG around compressed rows."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + checksum
-
     header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
@@ -101,3 +102,10 @@ def bmp_header(width: int, height: int, bits: int, compression: int = 0) -> byte
     body = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0)
     start = 14 + len(body) + len(colours)
     return struct.pack("<2sIHHI", b"BM", start, 0, 0, start) + body + colours
+
+
+def film(kind: str, frames: int) -> bytes:
+    """Frames of one colour each, the first (0, 90, 7)."""
+    shades = [Image.new("RGB", (40, 30), (index * 37 % 251, 90, 7)) for index in range(frames)]
+    options: dict[str, Any] = {"duration": 20} if kind != "TIFF" else {}
+    return encoded(shades[0], kind, save_all=True, append_images=shades[1:], **options)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageFile, WebPImagePlugin
 
 from service.errors import RequestError, TooManyPixels, UndecodableImage, UnsupportedImage
-from service.images.decode import allow_pixels, decode
+from service.images.decode import decode
 from service.images.formats import DEFAULT, FORMATS, FormatName, claimed, titles
 from tests.service import pictures
 
@@ -163,34 +163,6 @@ def test_tiles_count_as_pixels() -> None:
         decode(tiled, LIMIT, formats=EVERY)
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "PNG"])
-def test_a_picture_that_is_all_one_colour_is_refused_by_its_size(kind: str) -> None:
-    coding = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
-    data = pictures.encoded(Image.new("1", (13_000, 13_000)), kind, **coding)
-    assert len(data) < 500_000
-    with pytest.raises(TooManyPixels, match="the limit is"):
-        decode(data, LIMIT, formats=EVERY)
-
-
-def test_pillow_s_own_limit_is_never_below_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
-    data = pictures.encoded(PHOTO, "PNG")
-    for height in (40, 80):  # where Pillow warns, and where it raises
-        picture = pictures.encoded(pictures.photo(64, height), "PNG")
-        with pytest.raises(TooManyPixels, match="more than 2000 pixels; the limit is 9000"):
-            decode(picture, 9000)
-    allow_pixels(9000)
-    assert decode(data, 9000).width == 64
-    allow_pixels(100)
-    assert Image.MAX_IMAGE_PIXELS == 9000
-
-
-def film(kind: str, frames: int) -> bytes:
-    shades = [Image.new("RGB", (40, 30), (index * 37 % 251, 90, 7)) for index in range(frames)]
-    options: dict[str, Any] = {"duration": 20} if kind != "TIFF" else {}
-    return pictures.encoded(shades[0], kind, save_all=True, append_images=shades[1:], **options)
-
-
 @pytest.mark.parametrize(
     ("kind", "frames", "decoders"),
     [
@@ -204,7 +176,7 @@ def film(kind: str, frames: int) -> bytes:
 def test_only_the_first_frame_is_decoded(
     kind: str, frames: int, decoders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = film(kind, frames)
+    data = pictures.film(kind, frames)
     assert getattr(Image.open(io.BytesIO(data)), "n_frames", 1) == frames
     decoded: list[str] = []
     make = Image._getdecoder
@@ -234,8 +206,8 @@ def read_all(data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF"])
 def test_frames_behind_the_first_may_be_rubbish(kind: str) -> None:
-    data = film(kind, 3)
-    end = data.rindex(b"fcTL") if kind == "PNG" else len(film(kind, 1))
+    data = pictures.film(kind, 3)
+    end = data.rindex(b"fcTL") if kind == "PNG" else len(pictures.film(kind, 1))
     broken = data[: end + 40] + b"\xff" * (len(data) - end - 40)
     with pytest.raises((OSError, EOFError, SyntaxError, ValueError)):
         read_all(broken)
@@ -244,7 +216,12 @@ def test_frames_behind_the_first_may_be_rubbish(kind: str) -> None:
 
 def test_damaged_bytes_raise_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
-    goods = [tiff(), tiff(compression="tiff_lzw"), tiff(compression="jpeg"), film("TIFF", 3)]
+    goods = [
+        tiff(),
+        tiff(compression="tiff_lzw"),
+        tiff(compression="jpeg"),
+        pictures.film("TIFF", 3),
+    ]
     goods += [tiff(PHOTO.convert("1"), compression="group4"), pictures.encoded(PHOTO, "BMP")]
     outcomes = set()
     for good in goods:
