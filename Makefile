@@ -6,13 +6,16 @@ TOOLS := .tools
 BUILD := docker build -f docker/Dockerfile --build-arg REVISION=$$(git rev-parse HEAD) \
 	--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help serve test dev tools lint format settings-table audit image image-cpu clean
+.PHONY: help serve fuzz test dev tools lint format settings-table audit image image-cpu clean
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 	$(SERVE_ENV)/bin/deeplab-serve
+
+fuzz: $(DEV_ENV)/.installed ## attack parsers and server with many inputs: 25,000 each, an hour and more
+	DEEPLAB_FUZZ_INPUTS=25000 OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --capture no tests/fuzz tests/e2e/test_chaos.py
 
 test: lint tools ## lint, types and all tests
 	OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup --durations 25
