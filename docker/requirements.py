@@ -1,6 +1,6 @@
-"""Print what one variant of the image installs: the project's dependencies and those of an extra.
+"""Print what the image installs: the project's dependencies and those of some extras.
 
-Usage: requirements.py cpu|gpu
+Usage: requirements.py EXTRA...
 """
 
 import sys
@@ -8,4 +8,5 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-print(*project["dependencies"], *project["optional-dependencies"][sys.argv[1]], sep="\n")
+extras = project["optional-dependencies"]
+print(*project["dependencies"], *(line for name in sys.argv[1:] for line in extras[name]), sep="\n")

@@ -141,7 +141,8 @@ class Connection(HttpToolsProtocol):
             self._head_too_large = True
             raise ValueError("the head is too large")  # the parser gives up
         if any(
-            name == b"transfer-encoding" and value != b"chunked" for name, value in self.headers
+            name == b"transfer-encoding" and value.lower() != b"chunked"
+            for name, value in self.headers
         ):
             raise ValueError("where such a body ends is a matter of opinion")
         self._head = 0

@@ -17,7 +17,7 @@ FINAL = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
 
 def requirements(variant: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "docker/requirements.py", variant],
+        [sys.executable, "docker/requirements.py", variant, "traces"],
         cwd=ROOT,
         capture_output=True,
         text=True,
