@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import ClientDisconnect
 
 from service.contract import ModelCard
-from service.errors import DeadlinePassed, InvalidParameter, SlowUpload, Unavailable
+from service.errors import InvalidParameter
 from service.http.lookup import find_pipeline
 from service.http.problems import described
-from service.http.record import record_of
 from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
-from service.http.upload import OPENAPI_BODY, read_upload
+from service.http.serve import serve
+from service.http.upload import OPENAPI_BODY
 from service.images import shapes
 from service.images.encode import OVERLAY_TYPES, blend, encode_photo
 from service.images.png import palette_png
-from service.pipeline import Pipeline
 from service.segmented import Segmented
-from service.visit import Visit
 
-T = TypeVar("T")
 Geometry = Literal["none", "rle", "polygons"]
 Timeout = Annotated[
     float | None,
@@ -143,74 +137,6 @@ async def segments(
 
     data, timing = await serve(request, pipeline, timeout, write)
     return Response(data, media_type="application/json", headers=timing)
-
-
-async def serve(
-    request: Request,
-    pipeline: Pipeline,
-    timeout: float | None,
-    make: Callable[[Segmented], T],
-) -> tuple[T, dict[str, str]]:
-    """Walk one request through the house: admit, read, segment, make the answer.
-
-    Returns:
-        What `make` made, and the headers that tell how long each stage took.
-    """
-    with pipeline.house.visit(timeout) as visit:
-        record_of(request).visit = visit
-        try:
-            data = await read_in_time(request, pipeline, visit)
-            made = await while_connected(request, pipeline.answer(data, visit, make))
-        except asyncio.CancelledError as error:
-            # The server gives up on running requests when its time to stop is over.
-            raise Unavailable(
-                "the service is shutting down", "shutting_down", retry_after=1
-            ) from error
-        return made, {"Server-Timing": visit.stages.server_timing}
-
-
-async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
-    """The upload, unless its sender takes longer than an upload or the whole request may."""
-
-    def hold(size: int) -> None:
-        house.hold(visit, size)
-
-    house, limit = pipeline.house, pipeline.upload_timeout
-    hurried = visit.time_left < limit
-    with house.uploading(), visit.stages.time("read"):
-        try:
-            async with asyncio.timeout(min(visit.time_left, limit)):
-                return await read_upload(request, pipeline.max_bytes, hold)
-        except TimeoutError as error:
-            if hurried:
-                raise DeadlinePassed("the deadline passed while the upload was read") from error
-            raise SlowUpload(f"the upload took longer than the limit of {limit:g} s") from error
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of some work, which is given up if the client hangs up.
-
-    Raises:
-        ClientDisconnect: it did.
-    """
-    task = asyncio.create_task(work)
-    gone = asyncio.create_task(hang_up(request))
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientDisconnect
-    finally:
-        # What it still raises once it has been given up is of interest to nobody.
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        task.cancel()
-        gone.cancel()
-
-
-async def hang_up(request: Request) -> None:
-    """Wait until the client has closed the connection; its upload must have been read."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def choose_classes(text: str, card: ModelCard) -> set[int]:

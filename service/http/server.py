@@ -66,8 +66,10 @@ class DrainingServer(uvicorn.Server):
     async def _leave(self) -> None:
         settings, lifecycle = self._settings, self._lifecycle
         lifecycle.stage = "leaving"
-        log.info("stopping: not ready any more, closed in %g s", settings.drain_delay)
-        await self._until(settings.drain_delay, lambda: self._asked_to_stop > 1)
+        # Nobody turns away from a service that was never ready.
+        pause = settings.drain_delay if self._engine.placement else 0
+        log.info("stopping: not ready any more, closed in %g s", pause)
+        await self._until(pause, lambda: self._asked_to_stop > 1)
         lifecycle.stage = "shut"
         until = time.monotonic() + settings.drain_timeout
         log.info("closed; %d requests are being finished", lifecycle.active)

@@ -102,7 +102,9 @@ def test_nothing_that_was_accepted_is_lost(kill: int) -> None:
         guests = [Guest(running.url, keep_alive=bool(index % 2)) for index in range(CLIENTS)]
         for guest in guests:
             guest.start()
-        time.sleep(0.2 + 0.03 * kill)
+        while not all(guest.seen for guest in guests):
+            time.sleep(0.01)
+        time.sleep(0.03 * kill)
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(30) == 0
         for guest in guests:

@@ -197,7 +197,10 @@ def test_a_model_that_does_not_run_ends_the_service(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     onnx.save(model, path)
     done = subprocess.run(
-        [SERVE, "--port", "0", "--model", path], capture_output=True, text=True, timeout=60
+        [SERVE, "--port", "0", "--model", path, "--drain-delay", "3000"],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 1
     assert f"the model {path} does not run" in done.stderr

@@ -1,0 +1,87 @@
+"""One request with a picture: admitted, read, segmented, answered, unless its client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from service.errors import DeadlinePassed, SlowUpload, Unavailable
+from service.http.record import record_of
+from service.http.upload import read_upload
+from service.pipeline import Pipeline
+from service.segmented import Segmented
+from service.visit import Visit
+
+T = TypeVar("T")
+
+
+async def serve(
+    request: Request,
+    pipeline: Pipeline,
+    timeout: float | None,
+    make: Callable[[Segmented], T],
+) -> tuple[T, dict[str, str]]:
+    """Walk one request through the house: admit, read, segment, make the answer.
+
+    Returns:
+        What `make` made, and the headers that tell how long each stage took.
+    """
+    with pipeline.house.visit(timeout) as visit:
+        record_of(request).visit = visit
+        try:
+            data = await read_in_time(request, pipeline, visit)
+            made = await while_connected(request, pipeline.answer(data, visit, make))
+        except asyncio.CancelledError as error:
+            # The server gives up on running requests when its time to stop is over.
+            raise Unavailable(
+                "the service is shutting down", "shutting_down", retry_after=1
+            ) from error
+        return made, {"Server-Timing": visit.stages.server_timing}
+
+
+async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
+    """The upload, unless its sender takes longer than an upload or the whole request may."""
+
+    def hold(size: int) -> None:
+        house.hold(visit, size)
+
+    house, limit = pipeline.house, pipeline.upload_timeout
+    hurried = visit.time_left < limit
+    with house.uploading(), visit.stages.time("read"):
+        try:
+            async with asyncio.timeout(min(visit.time_left, limit)):
+                return await read_upload(request, pipeline.max_bytes, hold)
+        except TimeoutError as error:
+            if hurried:
+                raise DeadlinePassed("the deadline passed while the upload was read") from error
+            raise SlowUpload(f"the upload took longer than the limit of {limit:g} s") from error
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work, which is given up if the client hangs up.
+
+    Raises:
+        ClientDisconnect: it did.
+    """
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(hang_up(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        # What it still raises once it has been given up is of interest to nobody.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        task.cancel()
+        gone.cancel()
+
+
+async def hang_up(request: Request) -> None:
+    """Wait until the client has closed the connection; its upload must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
