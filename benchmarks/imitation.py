@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pydantic_settings import CliApp
 
 from service.bucket import Bucket
-from service.cli import build_engine, listen, serve
 from service.engine.model import Placement
 from service.engine.session import Session
 from service.settings import Settings
+from service.start import build_engine, listen, serve
 
 RUN_SECONDS, PICTURE_SECONDS = 0.004, 0.0005
 MAX_BATCH = 16

@@ -1,152 +1,15 @@
-"""`deeplab-serve`: parse the settings, open the port, serve."""
+"""`deeplab-serve`: heed a stop signal from the first moment on, then start."""
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
-import socket
 import sys
-import threading
-from contextlib import suppress
-
-from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError
-
-from service.engine.engine import Engine
-from service.engine.load import buckets_of, load_model
-from service.engine.model import Model
-from service.environment import strange_variables
-from service.errors import StartError
-from service.http.server import DrainingServer
-from service.logs import logging_to_stderr
-from service.metrics import Metrics
-from service.settings import SAMPLE_PICTURE, Settings
-from service.settings_table import help_text
-
-log = logging.getLogger(__name__)
-
-BACKLOG = 2048
-OWN_FILES = 40
-"""Files that the process needs beside its connections."""
 
 
 def main() -> None:
     """Serve until a stop signal; exit with 1 and one line if that cannot begin."""
-    # Until the server listens to signals itself.
+    # As the first process of a container it would be deaf to it until the imports are done.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(help_text())
-        return
-    try:
-        settings = CliApp.run(Settings)
-        with logging_to_stderr(settings.log_format, settings.log_level):
-            listener = listen(settings.host, settings.port)
-            model = load_model(settings)
-            engine, metrics = build_engine(settings, model)
-            serve(settings, listener, engine, metrics)
-    except ValidationError as error:
-        sys.exit(f"deeplab-serve: {explain(error)}")
-    except SettingsError as error:
-        sys.exit(f"deeplab-serve: {str(error).removeprefix('error parsing CLI: ')}; see --help")
-    except StartError as error:
-        sys.exit(f"deeplab-serve: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    from service.start import start
 
-
-def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
-    """An engine for a model, and the metrics that it and the application fill.
-
-    Raises:
-        StartError: the model cannot take a size of the settings.
-    """
-    buckets, metrics = buckets_of(settings, model.card), Metrics()
-    engine = Engine(
-        model,
-        buckets,
-        settings.queue_limit,
-        settings.max_delay,
-        metrics.observe_batch,
-        settings.run_timeout,
-    )
-    return engine, metrics
-
-
-def explain(error: ValidationError) -> str:
-    """One line for all wrong settings."""
-    return "; ".join(
-        f"setting {'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}"
-        for item in error.errors()
-    )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, opened before the model is loaded.
-
-    Raises:
-        StartError: the address cannot be used.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        number = getattr(error, "errno", None)
-        reason = os.strerror(number) if number and number > 0 else str(error)
-        raise StartError(
-            f"cannot listen on {host}:{port}: {reason}; choose another with --port and --host "
-            "or DEEPLAB_PORT and DEEPLAB_HOST"
-        ) from error
-
-
-def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: Metrics) -> None:
-    """Serve on an open port until a stop signal.
-
-    Raises:
-        StartError: the model does not run, or no longer does.
-    """
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen on
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    server = DrainingServer(engine, settings, metrics, most_connections(settings.max_connections))
-    log.info("warming %s up on %s", engine.card.name, engine.provider)
-    threading.Thread(target=announce, args=(url, engine, settings.docs), daemon=True).start()
-    for sentence in strange_variables(os.environ):
-        log.warning(sentence)
-    server.run(sockets=[listener])
-    if engine.trouble:
-        raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
-
-
-def most_connections(wanted: int) -> int:
-    """As many connections as the system lets this process open files, less some of its own."""
-    if sys.platform == "win32":
-        return wanted
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = wanted + OWN_FILES
-    if soft != resource.RLIM_INFINITY and soft < files:
-        soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        if soft < files:
-            possible = max(1, soft - OWN_FILES)
-            log.warning("%d connections at most: the system allows %d files", possible, soft)
-            return possible
-    return wanted
-
-
-def announce(url: str, engine: Engine, docs: bool) -> None:
-    """Say where the service is once it is ready."""
-    engine.wait_ready()
-    if not engine.ready:
-        return
-    sample = os.path.relpath(SAMPLE_PICTURE)
-    api = f" (API: {url}/docs)" if docs else ""
-    with suppress(OSError):  # nobody reads it any more
-        print(
-            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
-            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg\n",
-            end="",
-            flush=True,
-        )
+    start()

@@ -56,9 +56,9 @@ def serving(
         assert process.stdout is not None
         for line in process.stdout:
             server.output.append(line)
-            if found := re.search(r"ready at (http://\S+)", line):
-                server.url = found[1]
-            if line.startswith("try it:"):
+            if found := re.search(r'ready at (http://\S+)|"ready".*"url": "([^"]+)"', line):
+                server.url = found[1] or found[2]
+            if line.startswith(("try it:", "{")) and server.url:
                 ready.set()
         ready.set()
 

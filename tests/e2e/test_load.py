@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from service.bucket import Bucket
-from service.cli import listen
 from service.engine.engine import Engine
 from service.engine.model import Placement
 from service.http.server import DrainingServer
 from service.metrics import Metrics
 from service.settings import Settings
+from service.start import listen
 from tests.e2e.conftest import Server, serving
 from tests.e2e.test_bad_requests import assert_problem, send
 from tests.e2e.test_operation import read_metrics

@@ -241,3 +241,11 @@ def test_rooms_keep_to_what_they_may_import() -> None:
     assert {"model", "export", "torch"}.isdisjoint(imports("service"))
     assert {"fastapi", "starlette", "uvicorn"}.isdisjoint(imports("service/engine"))
     assert "onnxruntime" not in imports("service/http")
+
+
+def test_nobody_is_told_of_its_use(tmp_path: Path) -> None:
+    """The packages of onnxruntime keep a device's id and their reports in the user's home."""
+    environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with serving(environment=environment) as running:
+        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+    assert not list(tmp_path.rglob("*"))
