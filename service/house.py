@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from service.engine.engine import Engine, State
 from service.engine.rate import Rate
-from service.errors import DeadlinePassed, Shortage, Unavailable
+from service.errors import DeadlinePassed, Shortage, SlowUpload, Unavailable
 from service.lifecycle import Lifecycle
 from service.memory import give_back
 from service.metrics import Metrics
@@ -21,6 +21,8 @@ CLOSED: dict[State, Shortage] = {
     "broken": "broken",
 }
 """Why an engine that is not ready takes no pictures."""
+NEW_SECONDS = 1.0
+"""Before that nobody is called slow."""
 HEADROOM = 0.75
 """Share of its time that a request may be expected to take: machines are not steady."""
 
@@ -53,7 +55,7 @@ class House:
         self._unread_bytes = unread_bytes
         self._rate = Rate(lambda: engine.capacity)
         self._held_bytes = 0
-        self._uploads = 0
+        self._uploads: dict[asyncio.Timeout, Visit] = {}
 
     @property
     def inside(self) -> int:
@@ -91,24 +93,58 @@ class House:
             self._held_bytes -= visit.held_bytes
             self._metrics.observe(visit.stages)
 
-    @contextmanager
-    def uploading(self) -> Iterator[None]:
-        """A place among those who upload.
+    @asynccontextmanager
+    async def uploading(self, visit: Visit) -> AsyncIterator[None]:
+        """A place among those who upload, for a limited time.
+
+        Where there is none, the slowest of them loses its own, so that those who stall cannot
+        keep out the others.
 
         Raises:
-            Unavailable: there is none.
+            SlowUpload: it took too long.
+            DeadlinePassed: the request's own time was over before.
+            Unavailable: there is no place, or others were faster.
         """
-        if self._uploads >= self._settings.max_uploads:
-            raise Unavailable(
-                f"{self._uploads} pictures are being uploaded, which is the limit",
-                "uploads_full",
-                self.expected_wait,
-            )
-        self._uploads += 1
+        longest, left = self._settings.upload_timeout, visit.time_left
+        if len(self._uploads) >= self._settings.max_uploads:
+            self._drop_slowest()
+        clock = asyncio.timeout(min(longest, left))
+        self._uploads[clock] = visit
         try:
-            yield
+            async with clock:
+                yield
+        except TimeoutError as error:
+            if clock not in self._uploads:
+                raise self._no_place() from error
+            if left < longest:
+                raise DeadlinePassed("the deadline passed while the upload was read") from error
+            raise SlowUpload(f"the upload took longer than the limit of {longest:g} s") from error
         finally:
-            self._uploads -= 1
+            self._uploads.pop(clock, None)
+
+    def _drop_slowest(self) -> None:
+        """Take the place of the upload with the fewest bytes a second, once it can be told.
+
+        Raises:
+            Unavailable: all have only just begun.
+        """
+        rates = {
+            clock: visit.held_bytes / visit.age
+            for clock, visit in self._uploads.items()
+            if visit.age > NEW_SECONDS
+        }
+        if not rates:
+            raise self._no_place()
+        slowest = min(rates, key=rates.__getitem__)
+        del self._uploads[slowest]
+        slowest.reschedule(asyncio.get_running_loop().time())
+
+    def _no_place(self) -> Unavailable:
+        return Unavailable(
+            f"{len(self._uploads)} pictures are being uploaded, which is the limit",
+            "uploads_full",
+            self.expected_wait,
+        )
 
     def hold(self, visit: Visit, size: int) -> None:
         """Count bytes of an upload as they arrive.

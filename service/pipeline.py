@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import TypeVar
 
 from PIL import Image
 
 from service.bucket import Bucket
+from service.budget import Budget
 from service.engine.engine import Engine
 from service.errors import DeadlinePassed
 from service.house import House
-from service.images.decode import allow_pixels, decode
+from service.images.decode import LargePicture, allow_pixels, decode
 from service.images.fit import Fitted, fit
 from service.metrics import Metrics
 from service.segmented import Segmented
@@ -24,8 +26,9 @@ from service.visit import Visit
 
 T = TypeVar("T")
 
-KEPT_PIXELS = 2_000_000
-"""A larger photo is decoded again for its overlay rather than kept while it waits its turn."""
+LARGE_PIXELS = 2_000_000
+"""A larger picture must wait for room before it becomes pixels, and is decoded again for its
+overlay rather than kept while it waits its turn."""
 LAST_BATCH_SECONDS = 5.0
 """What a batch that nobody waits for any more is given when the house closes."""
 
@@ -42,12 +45,16 @@ class Pipeline:
         self.engine = engine
         self.house = house
         self.max_bytes = settings.max_bytes
-        self.upload_timeout = settings.upload_timeout
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
         threads = settings.image_threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+
+    @cached_property
+    def _room(self) -> Budget:
+        """Pixels of the large pictures that are at work."""
+        return Budget(self._settings.max_pixels_at_once)
 
     @cached_property
     def _places(self) -> asyncio.Semaphore:
@@ -71,7 +78,9 @@ class Pipeline:
                 async with asyncio.timeout(visit.time_left), self._places:
                     visit.stages.add("queue", time.monotonic() - waiting)
                     found = await self._segment(data, visit)
-                    made = await self._work(visit, "encode", lambda: make(found))
+                    made = await self._work(
+                        visit, "encode", lambda: make(found), found.size[0] * found.size[1]
+                    )
             except TimeoutError as error:
                 raise DeadlinePassed("the deadline passed before the answer was ready") from error
         height, width = found.size
@@ -93,15 +102,19 @@ class Pipeline:
         formats = self._settings.formats
         enough = max(bucket.long_side for bucket in buckets)
 
-        def prepare() -> tuple[Fitted, Image.Image | None]:
-            picture = decode(data, max_pixels, enough, formats)
+        def prepare(unasked: int) -> tuple[Fitted, Image.Image | None]:
+            picture = decode(data, max_pixels, enough, formats, unasked)
             visit.picture = picture.width, picture.height
-            self.house.stretched |= picture.width * picture.height > KEPT_PIXELS
+            large = picture.width * picture.height > LARGE_PIXELS
+            self.house.stretched |= large
             fitted = fit(picture, buckets, card.pad_value)
-            keep = picture.whole and picture.width * picture.height <= KEPT_PIXELS
-            return fitted, picture.image if keep else None
+            return fitted, picture.image if picture.whole and not large else None
 
-        fitted, photo = await self._work(visit, "decode", prepare)
+        try:
+            fitted, photo = await self._work(visit, "decode", partial(prepare, LARGE_PIXELS))
+        except LargePicture as picture:
+            prepare_large = partial(prepare, max_pixels)
+            fitted, photo = await self._work(visit, "decode", prepare_large, picture.pixels)
         height, width, _ = fitted.tensor.shape
         visit.bucket = Bucket(height, width)
         future = self.engine.submit(fitted.tensor, visit.deadline)
@@ -112,9 +125,20 @@ class Pipeline:
         whole = partial(decode, data, max_pixels, formats=formats)
         return Segmented(fitted, answer.mask, photo, whole)
 
-    async def _work(self, visit: Visit, stage: str, function: Callable[[], T]) -> T:
-        """Run pixel work off the event loop, unless its request's time is up before its turn."""
+    async def _work(
+        self, visit: Visit, stage: str, function: Callable[[], T], pixels: int = 0
+    ) -> T:
+        """Run pixel work off the event loop, unless its request's time is up before its turn.
+
+        Args:
+            visit: the request.
+            stage: what its time is counted as.
+            function: the work.
+            pixels: those of its picture; there must be room for many.
+        """
         submitted = time.monotonic()
+        loop = asyncio.get_running_loop()
+        room = await self._room.take(pixels) if pixels > LARGE_PIXELS else 0
 
         def timed() -> T:
             visit.stages.add("queue", time.monotonic() - submitted)
@@ -123,4 +147,12 @@ class Pipeline:
             with visit.stages.time(stage):
                 return function()
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
+        def ended(work: Future[T]) -> None:
+            # Not before the thread is done with it, even if its request has been given up.
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._room.give, room)
+
+        work = self._pool.submit(timed)
+        if room:
+            work.add_done_callback(ended)
+        return await asyncio.wrap_future(work)

@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     max_uploads: int = Field(256, ge=1, description="uploads at the same time before 503")
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
+    max_pixels_at_once: int = Field(
+        128_000_000,
+        ge=1,
+        description="pixels of large pictures at work at the same time; others wait for room",
+    )
     api_keys: Path | None = Field(
         None, description="file of API keys, one a line; without it everybody may call"
     )

@@ -13,13 +13,19 @@ class Visit:
 
     def __init__(self, timeout: float) -> None:
         self.stages = Stages()
-        self.deadline = time.monotonic() + timeout
+        self._begun = time.monotonic()
+        self.deadline = self._begun + timeout
         self.held_bytes = 0
         self.picture: tuple[int, int] | None = None
         """Width and height of the upload, once it is decoded."""
         self.bucket: Bucket | None = None
         self.batch: int | None = None
         """Pictures that were computed together with this one, itself included."""
+
+    @property
+    def age(self) -> float:
+        """Seconds that it has been here."""
+        return time.monotonic() - self._begun
 
     @property
     def time_left(self) -> float:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from service.errors import DeadlinePassed, SlowUpload, Unavailable
+from service.errors import Unavailable
 from service.http.record import record_of
 from service.http.upload import read_upload
 from service.pipeline import Pipeline
@@ -47,18 +47,11 @@ async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> by
     """The upload, unless its sender takes longer than an upload or the whole request may."""
 
     def hold(size: int) -> None:
-        house.hold(visit, size)
+        pipeline.house.hold(visit, size)
 
-    house, limit = pipeline.house, pipeline.upload_timeout
-    hurried = visit.time_left < limit
-    with house.uploading(), visit.stages.time("read"):
-        try:
-            async with asyncio.timeout(min(visit.time_left, limit)):
-                return await read_upload(request, pipeline.max_bytes, hold)
-        except TimeoutError as error:
-            if hurried:
-                raise DeadlinePassed("the deadline passed while the upload was read") from error
-            raise SlowUpload(f"the upload took longer than the limit of {limit:g} s") from error
+    with visit.stages.time("read"):
+        async with pipeline.house.uploading(visit):
+            return await read_upload(request, pipeline.max_bytes, hold)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -76,6 +76,18 @@ class Picture:
         return np.asarray(self.image)
 
 
+class LargePicture(Exception):
+    """A picture that there must be room for first.
+
+    Attributes:
+        pixels: its number of pixels.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__(pixels)
+        self.pixels = pixels
+
+
 def allow_pixels(max_pixels: int) -> None:
     """Keep Pillow's own limit, which holds for the whole process, from being the lower one."""
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
@@ -86,6 +98,7 @@ def decode(
     max_pixels: int,
     enough: int | None = None,
     formats: Sequence[FormatName] = DEFAULT,
+    unasked: int | None = None,
 ) -> Picture:
     """Decode an upload: first frame, EXIF orientation applied, converted to RGB.
 
@@ -97,8 +110,10 @@ def decode(
         enough: a long side that suffices; a larger picture then comes out at a fraction of its
             size that is not below it, which is several times faster for large JPEG photos.
         formats: what is accepted; no decoder of another format sees the bytes.
+        unasked: pixels of a picture for which there is memory in any case.
 
     Raises:
+        LargePicture: more pixels than `unasked`, none of which is decoded yet.
         MalformedRequest: there are no bytes.
         TooManyPixels: more pixels than `max_pixels`, or a JPEG made to cost time.
         UnsupportedImage: not one of the formats, or a kind of it that is not accepted.
@@ -109,6 +124,8 @@ def decode(
     source = _open(data, max_pixels, formats)
     width, height = source.size
     _check(source, data, max_pixels)
+    if unasked is not None and width * height > unasked:
+        raise LargePicture(width * height)
     if enough is not None:
         scale = min(1.0, enough / max(width, height))
         source.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))

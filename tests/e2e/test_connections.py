@@ -157,6 +157,27 @@ def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
     assert httpx.post(f"{hasty.url}/v1/mask", content=JPEG).status_code == 200
 
 
+def test_uploads_that_stall_give_way_to_others() -> None:
+    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
+    with serving(*FLAGS[:8], "--max-uploads", "3") as running:
+        faster = send(running, head + JPEG[:2000])
+        stalled = [send(running, head + JPEG[:50]) for _ in range(2)]
+        for _ in range(1000):
+            # They are called slow once they have been there for a while.
+            answer = httpx.post(f"{running.url}/v1/mask", content=JPEG)
+            if answer.status_code == 200:
+                break
+            assert answer.json()["reason"] == "uploads_full"
+            time.sleep(0.02)
+        told = stalled[0].recv(4000)
+        assert told.startswith(b"HTTP/1.1 503")
+        assert b"uploads_full" in told
+        faster.sendall(JPEG[2000:])
+        assert faster.recv(1000).startswith(b"HTTP/1.1 200"), "the faster one kept its place"
+        for connection in (faster, *stalled):
+            connection.close()
+
+
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
 def test_an_answer_that_is_not_read_is_counted_and_then_thrown_away(
     hasty: Server, close: bytes

@@ -1,0 +1,45 @@
+"""A share for each, in the order of asking."""
+
+from __future__ import annotations
+
+import asyncio
+
+from service.budget import Budget
+
+
+def test_who_asks_first_is_served_first_and_nobody_gets_more_than_there_is() -> None:
+    async def scene() -> list[str]:
+        budget, order = Budget(10), []
+
+        async def work(name: str, share: int, seconds: float) -> None:
+            taken = await budget.take(share)
+            order.append(name)
+            await asyncio.sleep(seconds)
+            order.append(f"{name} done")
+            budget.give(taken)
+
+        names = [("a", 6), ("large", 30), ("b", 1)]
+        tasks = []
+        for name, share in names:
+            tasks.append(asyncio.create_task(work(name, share, 0.01)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert await asyncio.wait_for(budget.take(10), 1) == 10
+        return order
+
+    # b would fit beside a, but must not pass by whoever waits for all.
+    assert asyncio.run(scene()) == ["a", "a done", "large", "large done", "b", "b done"]
+
+
+def test_who_gives_up_waiting_takes_nothing() -> None:
+    async def scene() -> None:
+        budget = Budget(2)
+        await budget.take(2)
+        impatient = asyncio.create_task(budget.take(1))
+        patient = asyncio.create_task(budget.take(2))
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        budget.give(2)
+        assert await asyncio.wait_for(patient, 1) == 2
+
+    asyncio.run(scene())

@@ -1,0 +1,115 @@
+"""How many pictures are pixels at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from service import pipeline as module
+from service.engine.engine import Engine
+from service.house import House
+from service.images.decode import Picture, decode
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
+from service.pipeline import LARGE_PIXELS, Pipeline
+from service.settings import Settings
+from tests.service import pictures
+from tests.service.models import SMALL, SOON, HeldModel
+
+LARGE = pictures.encoded(Image.new("RGB", (2000, 1500)), "PNG")
+LITTLE = pictures.encoded(Image.new("RGB", (200, 150)), "PNG")
+
+
+class Watch:
+    """How many pictures were decoded at once, and a gate that holds them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = self.most = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self._lock = threading.Lock()
+        monkeypatch.setattr(module, "decode", self._decode)
+
+    def _decode(self, *arguments: Any, **options: Any) -> Picture:
+        picture = decode(*arguments, **options)
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.02)
+        self.gate.wait(SOON)
+        with self._lock:
+            self.now -= 1
+        return picture
+
+
+@contextmanager
+def small_pipeline(**settings: object) -> Iterator[Pipeline]:
+    """A pipeline with four image threads on a warm engine."""
+    model = HeldModel()
+    model.session.gate.set()
+    chosen, metrics = Settings.model_validate({"image_threads": 4, **settings}), Metrics()
+    engine = Engine(model, (SMALL,), 16)
+    engine.start()
+    engine.wait_ready()
+    house = House(engine, chosen, metrics, Lifecycle(), lambda: 0)
+    try:
+        yield Pipeline(engine, house, chosen, metrics)
+    finally:
+        engine.close()
+
+
+async def answer(pipeline: Pipeline, data: bytes) -> tuple[int, int]:
+    with pipeline.house.visit() as visit:
+        return await pipeline.answer(data, visit, lambda found: found.mask().shape)
+
+
+@pytest.mark.parametrize(
+    ("data", "room", "most"),
+    [
+        (LARGE, 3_000_000, {1}),
+        (LARGE, 6_500_000, {2}),
+        (LARGE, LARGE_PIXELS, {1}),
+        (LITTLE, 1, {2, 3, 4}),
+    ],
+)
+def test_large_pictures_wait_for_room(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, room: int, most: set[int]
+) -> None:
+    watch = Watch(monkeypatch)
+
+    async def ask(pipeline: Pipeline) -> list[tuple[int, int]]:
+        return await asyncio.gather(*(answer(pipeline, data) for _ in range(8)))
+
+    with small_pipeline(max_pixels_at_once=room) as pipeline:
+        sizes = asyncio.run(ask(pipeline))
+    assert set(sizes) == {(1500, 2000) if data is LARGE else (150, 200)}
+    assert watch.most in most
+
+
+def test_who_leaves_gives_no_room_back_before_its_pixels_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watch = Watch(monkeypatch)
+    watch.gate.clear()
+
+    async def scene(pipeline: Pipeline) -> None:
+        leaving = asyncio.create_task(answer(pipeline, LARGE))
+        while not watch.now:
+            await asyncio.sleep(0.01)
+        leaving.cancel()
+        staying = asyncio.create_task(answer(pipeline, LARGE))
+        await asyncio.sleep(0.3)
+        assert watch.now == 1, "the thread of the one who left is still at work"
+        watch.gate.set()
+        assert await staying == (1500, 2000)
+
+    with small_pipeline(max_pixels_at_once=3_000_000) as pipeline:
+        asyncio.run(scene(pipeline))
+    assert watch.most == 1
