@@ -71,7 +71,7 @@ def watching(target: str, folder: Path) -> Iterator[Prometheus]:
         process.wait(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """One that has watched a server answer and refuse pictures, and still does."""
     tool("prometheus")
