@@ -51,8 +51,7 @@ class Session:
             ContractError: the file breaks the contract.
             StartError: it cannot be read, or the provider does not run.
         """
-        if not path.is_file():
-            raise StartError(f"the model {path} does not exist or is not a file")
+        _check_readable(path)
         if path.suffix == ".safetensors":
             raise StartError(f"{path} is a checkpoint; make an ONNX file of it: deeplab export")
         options = onnxruntime.SessionOptions()
@@ -106,6 +105,15 @@ class Bound:
         self._session.run_with_iobinding(self._binding)
         # On a CPU this would be the buffer itself, which the next run overwrites.
         return self._mask.numpy().copy()
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        if not path.is_file():
+            raise StartError(f"the model {path} does not exist or is not a file")
+        path.open("rb").close()
+    except OSError as error:
+        raise StartError(f"the model {path} cannot be read: {error.strerror}") from error
 
 
 def _load(

@@ -126,5 +126,6 @@ def _detail(request: Request, error: HTTPException) -> str:
         hint = "; /docs lists what there is" if request.app.openapi_url else ""
         return f"there is nothing at {request.url.path[:80]}{hint}"
     if error.status_code == 405:
-        return f"{request.url.path[:80]} does not answer {request.method}"
+        allowed = (error.headers or {}).get("Allow", "other methods")
+        return f"{request.url.path[:80]} does not answer {request.method}, but {allowed}"
     return error.detail

@@ -109,7 +109,7 @@ def test_bad_parameters(client: httpx.Client, path: str, status: int, detail: st
 
 def test_other_methods(client: httpx.Client) -> None:
     response = client.get("/v1/mask")
-    assert_problem(response, 405, "GET")
+    assert_problem(response, 405, "does not answer GET, but POST")
     assert response.headers["allow"] == "POST"
 
 

@@ -157,10 +157,12 @@ def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
     ("flags", "what"),
     [
         (("--model", "missing.onnx"), "missing.onnx does not exist"),
+        (("--model", "x" * 300), "cannot be read: File name too long"),
+        (("--formats", "jpg"), "'bmp' or 'tiff'\n"),
         (("--port", "70000"), "setting port = '70000'"),
         (("--provider", "cuda"), "has no CUDAExecutionProvider: install the `gpu` extra"),
         (("--provider", "tensorrt"), "TensorRT's libraries"),
-        (("--buckets", "513"), "'513' is not WIDTHxHEIGHT"),
+        (("--buckets", "513"), "setting buckets.0 = '513': '513' is not WIDTHxHEIGHT"),
         (("--buckets", "513x513,100x100"), "sides of 100x100 are not both a multiple of 16 plus 1"),
         (("--max-delay", "-1"), "max_delay"),
         (("--max-bytes", "-1"), "max_bytes"),
