@@ -103,7 +103,7 @@ class Keys:
         except StartError as error:
             log.error("%s; the keys that were read before stay in force", error)
         else:
-            log.info("%s API keys were read anew from %s", len(self._digests), self._path)
+            log.info("read %s anew, accepted API keys: %d", self._path, len(self._digests))
 
     def _signature(self) -> tuple[int, ...] | None:
         """What changes with the file; a mounted secret changes by another file in its place."""

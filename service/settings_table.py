@@ -125,7 +125,7 @@ def markdown() -> str:
 def help_text() -> str:
     """What `deeplab-serve --help` prints."""
     lines = [
-        "usage: deeplab-serve [--SETTING VALUE] ...",
+        "usage: deeplab-serve [--SETTING VALUE] ... | --help | --version",
         "",
         (Settings.__doc__ or "").strip(),
         "Every setting is a flag or an environment variable: --max-bytes 5000 is",

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from importlib.metadata import version
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
@@ -15,6 +16,7 @@ from pydantic_settings import CliApp, SettingsError
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.engine.model import Model
+from service.engine.providers import RUNTIME_VERSION
 from service.environment import strange_variables
 from service.errors import StartError
 from service.http.server import DrainingServer
@@ -26,6 +28,8 @@ from service.settings_table import help_text
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen on
+"""Where a service that listens on all addresses is found from the same machine."""
 OWN_FILES = 40
 """Files that the process needs beside its connections."""
 
@@ -35,21 +39,39 @@ def start() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(help_text())
         return
+    if "--version" in sys.argv[1:]:
+        print(f"deeplab-serve {version('deeplab-serve')}, onnxruntime {RUNTIME_VERSION}")
+        return
     try:
         settings = CliApp.run(Settings)
-        with logging_to_stderr(settings.log_format, settings.log_level):
-            listener = listen(settings.host, settings.port)
-            model = load_model(settings)
-            engine, metrics = build_engine(settings, model)
-            serve(settings, listener, engine, metrics)
     except ValidationError as error:
         sys.exit(f"deeplab-serve: {explain(error)}")
     except SettingsError as error:
         sys.exit(f"deeplab-serve: {str(error).removeprefix('error parsing CLI: ')}; see --help")
-    except StartError as error:
-        sys.exit(f"deeplab-serve: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with logging_to_stderr(settings.log_format, settings.log_level):
+        try:
+            load_and_serve(settings)
+        except StartError as error:
+            if settings.log_format == "json":
+                log.critical(str(error))
+                sys.exit(1)
+            sys.exit(f"deeplab-serve: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def load_and_serve(settings: Settings) -> None:
+    """Open the port, load the model, serve until a stop signal.
+
+    Raises:
+        StartError: that cannot begin, or the model no longer runs.
+    """
+    for sentence in strange_variables(os.environ):
+        log.warning(sentence)
+    listener = listen(settings.host, settings.port)
+    model = load_model(settings)
+    engine, metrics = build_engine(settings, model)
+    serve(settings, listener, engine, metrics)
 
 
 def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
@@ -107,13 +129,11 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
         StartError: the model does not run, or no longer does.
     """
     host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen on
+    host = ANY_ADDRESS.get(host, host)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     server = DrainingServer(engine, settings, metrics, most_connections(settings.max_connections))
     log.info("warming %s up on %s", engine.card.name, engine.provider)
     threading.Thread(target=announce, args=(url, engine, settings), daemon=True).start()
-    for sentence in strange_variables(os.environ):
-        log.warning(sentence)
     server.run(sockets=[listener])
     if engine.trouble:
         raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
@@ -146,12 +166,14 @@ def announce(url: str, engine: Engine, settings: Settings) -> None:
         model = {"model": engine.card.name, "provider": engine.provider}
         log.info("ready", extra={"url": url, **model})
         return
+    # From outside of a container neither the port nor the sample need be the same.
+    here = settings.host not in ANY_ADDRESS
     sample = os.path.relpath(SAMPLE_PICTURE)
+    hint = f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg\n" if here else ""
     api = f" (API: {url}/docs)" if settings.docs else ""
     with suppress(OSError):  # nobody reads it any more
         print(
-            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
-            f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg\n",
+            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n{hint}",
             end="",
             flush=True,
         )

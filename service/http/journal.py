@@ -85,7 +85,8 @@ class Journal:
         metrics.upload_bytes.inc(record.received)
         metrics.answer_bytes.inc(record.sent)
         if self._access_log:
-            level = logging.DEBUG if route in QUIET and record.status < 500 else logging.INFO
+            quiet = route in QUIET and record.status in (200, 503)
+            level = logging.DEBUG if quiet else logging.INFO
             log.log(level, "request", extra=fields(scope, route, record, seconds))
 
 

@@ -43,7 +43,13 @@ class DrainingServer(uvicorn.Server):
         connections = Connections(settings, metrics, most_connections)
         app = create_app(engine, settings, metrics, self._lifecycle, connections)
         config = uvicorn.Config(
-            app, log_config=None, log_level="error", access_log=False, ws="none", lifespan="on"
+            app,
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="on",
         )
         # uvicorn takes a class or whatever makes its instances.
         config.http = connections.make  # type: ignore[assignment]
@@ -75,6 +81,7 @@ class DrainingServer(uvicorn.Server):
         log.info("closed; %d requests are being finished", lifecycle.active)
         await self._until(LINGER, lambda: False)
         await self._until(until - time.monotonic(), lambda: not lifecycle.active)
+        log.info("ending; requests that could not be finished: %d", lifecycle.active)
         # What is left for connections whose clients are still reading.
         self.config.timeout_graceful_shutdown = max(0, int(until - time.monotonic()))
         self.should_exit = True
