@@ -173,7 +173,8 @@ def announce(url: str, engine: Engine, settings: Settings) -> None:
     api = f" (API: {url}/docs)" if settings.docs else ""
     with suppress(OSError):  # nobody reads it any more
         print(
-            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n{hint}",
+            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
+            f"{hint}",
             end="",
             flush=True,
         )
