@@ -78,6 +78,10 @@ class Connection(HttpToolsProtocol):
             if self._head_bytes > self._shared.max_head_bytes:
                 self._head_too_large = True
                 self.send_400_response("")
+        if self in self._shared.idle and not {"head", "body"} & self._timers.keys():
+            # uvicorn no longer limits how long it may be idle once something came, even if that
+            # was no request: empty lines, or the end of a refused upload.
+            self._expect("head", self._shared.head_timeout, self._head_is_late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

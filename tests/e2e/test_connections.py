@@ -143,6 +143,29 @@ def test_the_rest_of_a_refused_upload_is_not_awaited_for_ever(hasty: Server) -> 
     assert dropped(hasty, "body_not_wanted") == before + 1
 
 
+@pytest.mark.parametrize(
+    ("head", "status", "rest"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"200", b"\r\n"),
+        (
+            b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n",
+            b"413",
+            b"a" * 30_000_000,
+        ),
+    ],
+    ids=["an empty line", "the end of a refused upload"],
+)
+def test_what_is_no_request_keeps_no_connection_open(
+    hasty: Server, head: bytes, status: bytes, rest: bytes
+) -> None:
+    before = dropped(hasty, "head_timeout")
+    with send(hasty, head) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 " + status)
+        connection.sendall(rest)
+        receive_all(connection)
+    assert dropped(hasty, "head_timeout") == before + 1
+
+
 def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
     head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
     uploads = [send(hasty, head + JPEG[:50]) for _ in range(3)]
