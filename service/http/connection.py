@@ -47,6 +47,13 @@ class Connection(HttpToolsProtocol):
         """Bytes of answers that the system has not taken yet."""
         return self.transport.get_write_buffer_size()
 
+    def give_reader_up(self) -> None:
+        """Throw away what the client has not read, and its connection with it."""
+        self._shared.unread.pop(self, None)
+        if self.unread_bytes:
+            self._shared.dropped("answer_not_read")
+            self.transport.abort()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         shared = self._shared
@@ -145,8 +152,8 @@ class Connection(HttpToolsProtocol):
         cycle.message_event.set()
 
     def _await_reader(self) -> None:
-        self._shared.unread.add(self)
-        self._expect("reader", self._shared.send_timeout, self._reader_is_late)
+        self._shared.await_reader(self)
+        self._expect("reader", self._shared.send_timeout, self.give_reader_up)
 
     def _expect(self, what: str, seconds: float, late: Callable[[], None]) -> None:
         self._no_longer_expect(what)
@@ -169,12 +176,6 @@ class Connection(HttpToolsProtocol):
     def _body_is_late(self) -> None:
         self._shared.dropped("body_not_wanted")
         self.transport.abort()
-
-    def _reader_is_late(self) -> None:
-        self._shared.unread.discard(self)
-        if self.unread_bytes:
-            self._shared.dropped("answer_not_read")
-            self.transport.abort()
 
     def _turn_away(
         self, status: int, reason: Reason, detail: str, headers: Mapping[str, str] = NONE

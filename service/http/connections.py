@@ -8,6 +8,9 @@ from service.http.connection import Connection
 from service.metrics import Metrics
 from service.settings import Settings
 
+UNREAD_SHARE = 0.5
+"""Of the bytes that the house holds: more, and clients that do not read would shut out others."""
+
 
 class Connections:
     """What the connections of a server share: their limits and their number."""
@@ -27,8 +30,9 @@ class Connections:
         self.open: set[Connection] = set()
         self.idle: dict[Connection, None] = {}
         """Those without a request, the longest idle first."""
-        self.unread: set[Connection] = set()
-        """Those whose clients have not yet read all of an answer."""
+        self.unread: dict[Connection, None] = {}
+        """Those whose clients have not yet read all of an answer, the longest unread first."""
+        self._most_unread = int(UNREAD_SHARE * settings.queue_bytes)
         self._metrics = metrics
 
     def make(self, **uvicorns: Any) -> Connection:
@@ -50,9 +54,20 @@ class Connections:
         longest.transport.close()
         return True
 
+    def await_reader(self, connection: Connection) -> None:
+        """Keep an answer for its client, if need be at the cost of those that lie the longest."""
+        self.unread.pop(connection, None)
+        self.unread[connection] = None
+        excess = self.unread_bytes - self._most_unread
+        for longest in list(self.unread)[:-1]:
+            if excess <= 0:
+                return
+            excess -= longest.unread_bytes
+            longest.give_reader_up()
+
     def forget(self, connection: Connection) -> None:
         self.open.discard(connection)
-        self.unread.discard(connection)
+        self.unread.pop(connection, None)
         self.idle.pop(connection, None)
 
     def dropped(self, reason: str) -> None:
