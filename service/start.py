@@ -111,8 +111,8 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     for sentence in strange_variables(os.environ):
         log.warning(sentence)
     server.run(sockets=[listener])
-    if engine.trouble:
-        raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
+    if trouble := server.trouble or engine.trouble:
+        raise StartError(f"the model {settings.model} does not run: {trouble}")
 
 
 def most_connections(wanted: int) -> int:
