@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     )
     queue_limit: int = Field(256, ge=1, description="requests in the house before 503")
     queue_bytes: int = Field(
-        256 * 2**20, ge=1, description="bytes of the uploads in the house before 503"
+        256 * 2**20, ge=1, description="bytes of uploads and unread answers before 503"
     )
     request_timeout: float = Field(
         30.0,

@@ -135,8 +135,8 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     log.info("warming %s up on %s", engine.card.name, engine.provider)
     threading.Thread(target=announce, args=(url, engine, settings), daemon=True).start()
     server.run(sockets=[listener])
-    if engine.trouble:
-        raise StartError(f"the model {settings.model} does not run: {engine.trouble}")
+    if trouble := server.trouble or engine.trouble:
+        raise StartError(f"the model {settings.model} does not run: {trouble}")
 
 
 def most_connections(wanted: int) -> int:

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.problems import problem
+from service.http.problems import problem, reason_of
 from service.http.record import CLIENT_CLOSED, REQUEST_ID, Record, begin
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
@@ -51,6 +51,9 @@ class Journal:
                 record.status = message["status"]
                 if record.status < 400:
                     record.reason = ""
+                elif record.reason == "hung_up" and record.status != CLIENT_CLOSED:
+                    # An answer of the framework's own that is no problem, as to a broken Range.
+                    record.reason = reason_of(record.status)
                 headers = MutableHeaders(raw=message["headers"])
                 headers[REQUEST_ID] = record.id
                 if self._lifecycle.stage != "serving":

@@ -42,6 +42,11 @@ BY_STATUS: dict[int, Reason] = {
 """Why the framework itself refused a request."""
 
 
+def reason_of(status: int) -> Reason:
+    """Why, as far as its status tells."""
+    return BY_STATUS.get(status, "malformed_request")
+
+
 class Problem(BaseModel):
     """An error, as RFC 9457 describes it."""
 
@@ -106,8 +111,7 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers) if error.headers else None
         status = error.status_code
-        reason = BY_STATUS.get(status, "malformed_request")
-        return problem(status, reason, _detail(request, error), headers)
+        return problem(status, reason_of(status), _detail(request, error), headers)
 
     @app.exception_handler(ClientDisconnect)
     async def hung_up(request: Request, error: ClientDisconnect) -> Response:

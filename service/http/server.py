@@ -54,6 +54,8 @@ class DrainingServer(uvicorn.Server):
         # uvicorn takes a class or whatever makes its instances.
         config.http = connections.make  # type: ignore[assignment]
         super().__init__(config)
+        self.trouble: str | None = None
+        """What went wrong with the engine, even if it is over by now."""
         self._asked_to_stop = 0
         self._leaving: asyncio.Task[None] | None = None
 
@@ -65,7 +67,8 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
-        if self._leaving is None and (self._asked_to_stop or self._engine.trouble):
+        self.trouble = self.trouble or self._engine.trouble
+        if self._leaving is None and (self._asked_to_stop or self.trouble):
             self._leaving = asyncio.create_task(self._leave())
         return await super().on_tick(counter)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -29,9 +30,22 @@ class Chaos:
         """How often each kind has been through with its mischief."""
 
     @asynccontextmanager
-    async def connected(self, read_limit: int = 2**16) -> AsyncIterator[Streams]:
-        """A connection that is cut at the end, without a farewell."""
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=read_limit)
+    async def connected(self, buffer: int | None = None) -> AsyncIterator[Streams]:
+        """A connection that is cut at the end, without a farewell.
+
+        Args:
+            buffer: bytes that the system keeps for a client that does not read.
+        """
+        connection = socket.socket()
+        connection.setblocking(False)
+        if buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, (self._host, self._port))
+        except BaseException:
+            connection.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
             yield reader, writer
         finally:
@@ -89,11 +103,11 @@ async def stop_in_the_body(chaos: Chaos) -> None:
 
 async def read_nothing(chaos: Chaos) -> None:
     """Ask for large answers and read none of them."""
-    async with chaos.connected(read_limit=1) as (_, writer):
+    async with chaos.connected(buffer=4096) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        for _ in range(3):
-            writer.write(chaos.upload("/v1/segments?geometry=rle") + chaos.picture)
-            await asyncio.sleep(2)
+        writer.write(chaos.upload("/v1/segments?geometry=rle") + chaos.picture)
+        writer.write(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
+        await asyncio.sleep(6)
 
 
 async def vanish_in_the_body(chaos: Chaos) -> None:

@@ -104,7 +104,9 @@ def test_good_clients_are_served_among_bad_ones_and_nothing_is_left() -> None:
         assert httpx.post(f"{server.url}/v1/mask", content=JPEG).status_code == 200
         metrics = httpx.get(f"{server.url}/metrics").text
     for reason in ("head_timeout", "head_too_large", "malformed", "answer_not_read"):
-        assert f'deeplab_connections_dropped_total{{reason="{reason}"}}' in metrics
+        cut = f'deeplab_connections_dropped_total{{reason="{reason}"}}'
+        assert cut in metrics
+        assert f"{cut} 0.0" not in metrics
     assert 'reason="slow_upload"' in metrics
     assert 'reason="hung_up"' in metrics
     assert 'status="500"' not in metrics

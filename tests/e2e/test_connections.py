@@ -143,6 +143,29 @@ def test_the_rest_of_a_refused_upload_is_not_awaited_for_ever(hasty: Server) -> 
     assert dropped(hasty, "body_not_wanted") == before + 1
 
 
+@pytest.mark.parametrize(
+    ("head", "status", "rest"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"200", b"\r\n"),
+        (
+            b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n",
+            b"413",
+            b"a" * 30_000_000,
+        ),
+    ],
+    ids=["an empty line", "the end of a refused upload"],
+)
+def test_what_is_no_request_keeps_no_connection_open(
+    hasty: Server, head: bytes, status: bytes, rest: bytes
+) -> None:
+    before = dropped(hasty, "head_timeout")
+    with send(hasty, head) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 " + status)
+        connection.sendall(rest)
+        receive_all(connection)
+    assert dropped(hasty, "head_timeout") == before + 1
+
+
 def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
     head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
     uploads = [send(hasty, head + JPEG[:50]) for _ in range(3)]
@@ -178,30 +201,53 @@ def test_uploads_that_stall_give_way_to_others() -> None:
             connection.close()
 
 
+def ask_for_overlay(running: Server, header: bytes = b"") -> socket.socket:
+    """A client that asks for more than the system buffers for it, and does not read it."""
+    head = (
+        b"POST /v1/overlay HTTP/1.1\r\nHost: x\r\nAccept: image/png\r\n%sContent-Length: %d\r\n\r\n"
+    )
+    host, port = running.url.removeprefix("http://").split(":")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((host, int(port)))
+    connection.sendall(head % (header, len(NOISE)) + NOISE)
+    return connection
+
+
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
 def test_an_answer_that_is_not_read_is_counted_and_then_thrown_away(
     hasty: Server, close: bytes
 ) -> None:
     before = dropped(hasty, "answer_not_read")
-    overlay = (
-        b"POST /v1/overlay HTTP/1.1\r\nHost: x\r\nAccept: image/png\r\n%sContent-Length: %d\r\n\r\n"
-    )
-    address = hasty.url.removeprefix("http://").split(":")
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect((address[0], int(address[1])))
-        connection.sendall(overlay % (close, len(NOISE)) + NOISE)
-        with httpx.Client(base_url=hasty.url, timeout=SOON) as client:
-            held = 0.0
-            for _ in range(300):
-                seen = read_metrics(client)
-                held = max(held, seen[("deeplab_held_bytes",)])
-                if seen[("deeplab_connections_dropped_total", "answer_not_read")] > before:
-                    break
-                time.sleep(0.05)
+    with (
+        ask_for_overlay(hasty, close),
+        httpx.Client(base_url=hasty.url, timeout=SOON) as client,
+    ):
+        held = 0.0
+        for _ in range(300):
+            seen = read_metrics(client)
+            held = max(held, seen[("deeplab_held_bytes",)])
+            if seen[("deeplab_connections_dropped_total", "answer_not_read")] > before:
+                break
+            time.sleep(0.05)
     assert held > 1_000_000
     assert dropped(hasty, "answer_not_read") == before + 1
     wait_for(hasty, "deeplab_held_bytes", 0)
+
+
+def test_clients_that_do_not_read_shut_nobody_out() -> None:
+    with serving(*FLAGS[:6], "--queue-bytes", "40000000") as running:
+        deaf = []
+        for number in range(5):
+            deaf.append(ask_for_overlay(running))
+            # All but the last one have been given up.
+            while dropped(running, "answer_not_read") < number:
+                time.sleep(0.02)
+        with httpx.Client(base_url=running.url, timeout=SOON) as client:
+            assert read_metrics(client)[("deeplab_held_bytes",)] < 20_000_000
+            assert client.post("/v1/segments", content=NOISE).status_code == 200
+        for connection in deaf:
+            connection.close()
 
 
 def test_idle_connections_make_room_for_those_who_want_something(hasty: Server) -> None:

@@ -164,6 +164,19 @@ def test_what_only_a_restart_can_heal_ends_the_service(fault: str, status: int, 
     assert why in last
 
 
+def test_a_batch_that_comes_back_too_late_changes_nothing() -> None:
+    command = (
+        sys.executable,
+        "-c",
+        FAULTY.format(fault="time.sleep(1.5); return run(self, images)"),
+    )
+    flags = ("--run-timeout", "0.5", "--drain-delay", "3")
+    with serving(*FAST, *flags, command=command) as running:
+        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        assert running.process.wait(30) == 1
+    assert "a batch has been computing for more than 0.5 s" in running.output[-1]
+
+
 def test_a_stop_while_warming_up_ends_it() -> None:
     process = subprocess.Popen(
         [SERVE, "--port", "0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True

@@ -60,6 +60,18 @@ def test_a_line_for_each_request_as_json() -> None:
     assert all({"timestamp", "level", "logger"} <= set(line) for line in lines)
 
 
+def test_a_refusal_of_the_frameworks_own_is_no_client_that_hung_up() -> None:
+    origin = "https://pages.example"
+    asked = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    flags = ("--access-log", "--log-format", "json", "--cors-origins", origin)
+    with serving(*FAST, *flags) as running:
+        httpx.options(f"{running.url}/v1/mask", headers=asked)
+        httpx.get(f"{running.url}/docs/swagger-ui.css", headers={"Range": "bytes=9999999-"})
+    lines = [json.loads(line) for line in running.output if '"request"' in line]
+    assert [line["status"] for line in lines] == [400, 416]
+    assert {line["reason"] for line in lines} == {"malformed_request"}
+
+
 def test_in_words_and_with_probes_for_debugging() -> None:
     with serving(*FAST, "--access-log", "--log-level", "debug") as running:
         ask(running.url)
