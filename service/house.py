@@ -106,7 +106,7 @@ class House:
             Unavailable: there is no place, or others were faster.
         """
         longest, left = self._settings.upload_timeout, visit.time_left
-        if len(self._uploads) >= self._settings.max_uploads:
+        if len(self._uploading) >= self._settings.max_uploads:
             self._drop_slowest()
         clock = asyncio.timeout(min(longest, left))
         self._uploads[clock] = visit
@@ -122,6 +122,11 @@ class House:
         finally:
             self._uploads.pop(clock, None)
 
+    @property
+    def _uploading(self) -> dict[asyncio.Timeout, Visit]:
+        """Those whose time is not over."""
+        return {c: visit for c, visit in self._uploads.items() if not c.expired()}
+
     def _drop_slowest(self) -> None:
         """Take the place of the upload with the fewest bytes a second, once it can be told.
 
@@ -130,7 +135,7 @@ class House:
         """
         rates = {
             clock: visit.held_bytes / visit.age
-            for clock, visit in self._uploads.items()
+            for clock, visit in self._uploading.items()
             if visit.age > NEW_SECONDS
         }
         if not rates:

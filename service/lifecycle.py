@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -18,8 +20,15 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.stage: Stage = "serving"
+        self.ends_at = math.inf
+        """When everything must be over, on the clock of `time.monotonic`."""
         self.active = 0
         """Requests that are being read or answered."""
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until everything must be over."""
+        return max(0.0, self.ends_at - time.monotonic())
 
     @contextmanager
     def request(self) -> Iterator[None]:

@@ -29,8 +29,6 @@ T = TypeVar("T")
 LARGE_PIXELS = 2_000_000
 """A larger picture must wait for room before it becomes pixels, and is decoded again for its
 overlay rather than kept while it waits its turn."""
-LAST_BATCH_SECONDS = 5.0
-"""What a batch that nobody waits for any more is given when the house closes."""
 
 
 class Pipeline:
@@ -88,9 +86,9 @@ class Pipeline:
         self._metrics.pixels.inc(height * width)
         return made
 
-    async def close(self) -> None:
-        """Finish what the engine accepted and let the threads go."""
-        await asyncio.to_thread(self.engine.close, LAST_BATCH_SECONDS)
+    async def close(self, timeout: float) -> None:
+        """Let the threads go, after at most so many seconds for a batch that nobody awaits."""
+        await asyncio.to_thread(self.engine.close, timeout)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _segment(self, data: bytes, visit: Visit) -> Segmented:

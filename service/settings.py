@@ -150,6 +150,13 @@ class Settings(BaseSettings):
             return cls.model_fields["port"].default
         return value
 
+    @field_validator("model", "api_keys", "tensorrt_cache", mode="before")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("name a path, or leave the setting out")
+        return value
+
     @field_validator("buckets", "formats", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -52,8 +52,8 @@ class Traces(NamedTuple):
     """What makes spans, and what ends the making."""
 
     provider: TracerProvider
-    stop: Callable[[], None]
-    """Exports what is left, for a few seconds at most."""
+    stop: Callable[[float], None]
+    """Exports what is left, for so many seconds and a few at most."""
 
 
 def start_traces() -> Traces | None:
@@ -79,11 +79,11 @@ def start_traces() -> Traces | None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 
-    def stop() -> None:
+    def stop(timeout: float) -> None:
         # By itself it would wait half a minute for a collector that does not answer.
         last = threading.Thread(target=provider.shutdown, daemon=True)
         last.start()
-        last.join(FLUSH_SECONDS)
+        last.join(min(FLUSH_SECONDS, timeout))
 
     return Traces(provider, stop)
 

@@ -75,9 +75,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine.start()
         yield
-        await pipeline.close()
+        await pipeline.close(lifecycle.time_left / 2)
         if tracing:
-            await asyncio.to_thread(tracing.stop)
+            await asyncio.to_thread(tracing.stop, lifecycle.time_left)
 
     app = FastAPI(
         title="deeplab-serve",

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service.errors import Reason
 from service.http.headers import EVERYWHERE
 from service.http.problems import Problem, ProblemResponse
+from service.http.record import REQUEST_ID, new_id
 
 if TYPE_CHECKING:
     from service.http.connections import Connections
@@ -191,6 +192,7 @@ class Connection(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.transport.close()
                 return
+        self._shared.turned_away(status, reason)
         title = HTTPStatus(status).phrase
         body = Problem(title=title, status=status, detail=detail, reason=reason)
         content = body.model_dump_json().encode()
@@ -198,6 +200,7 @@ class Connection(HttpToolsProtocol):
             "Content-Type": ProblemResponse.media_type,
             "Content-Length": str(len(content)),
             "Connection": "close",
+            REQUEST_ID: new_id(),
             **EVERYWHERE,
             **headers,
         }

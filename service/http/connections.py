@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.errors import Reason
 from service.http.connection import Connection
+from service.http.record import UNMATCHED
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -42,7 +44,7 @@ class Connections:
     @property
     def unread_bytes(self) -> int:
         """Bytes of answers that wait in memory for their clients."""
-        return sum(connection.unread_bytes for connection in self.unread)
+        return sum(connection.unread_bytes for connection in list(self.unread))
 
     def make_room(self) -> bool:
         """Close the connection that has been without a request the longest, if there is one."""
@@ -51,7 +53,10 @@ class Connections:
             return False
         longest = next(iter(self.idle))
         del self.idle[longest]
-        longest.transport.close()
+        if longest.unread_bytes:
+            longest.transport.abort()
+        else:
+            longest.transport.close()
         return True
 
     def await_reader(self, connection: Connection) -> None:
@@ -69,6 +74,10 @@ class Connections:
         self.open.discard(connection)
         self.unread.pop(connection, None)
         self.idle.pop(connection, None)
+
+    def turned_away(self, status: int, reason: Reason) -> None:
+        """Count a request that the application does not see."""
+        self._metrics.requests.labels(UNMATCHED, status, reason).inc()
 
     def dropped(self, reason: str) -> None:
         self._metrics.connections_dropped.labels(reason).inc()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -86,4 +88,6 @@ async def readyz(request: Request) -> Response | Health:
 )
 async def metrics(request: Request) -> Response:
     collected: Metrics = request.app.state.metrics
-    return Response(collected.render(), media_type=CONTENT_TYPE_LATEST)
+    # Off the event loop, which a driver that hangs must not stop.
+    text = await asyncio.to_thread(collected.render)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem, reason_of
-from service.http.record import CLIENT_CLOSED, REQUEST_ID, Record, begin
+from service.http.record import CLIENT_CLOSED, REQUEST_ID, UNMATCHED, Record, begin
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 
@@ -95,7 +95,7 @@ class Journal:
 
 def route_of(scope: Scope) -> str:
     """The application's own name for a path, so that a client cannot make new labels."""
-    return getattr(scope.get("route"), "path", "unmatched")
+    return getattr(scope.get("route"), "path", UNMATCHED)
 
 
 def fields(scope: Scope, route: str, record: Record, seconds: float) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from service.visit import Visit
 CLIENT_CLOSED = 499
 """What a request is counted as when its client hung up before the answer."""
 REQUEST_ID = "X-Request-Id"
+UNMATCHED = "unmatched"
+"""The route of what is none of the application's."""
 _safe_id = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _traceparent = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
@@ -45,9 +47,14 @@ def begin(scope: Scope) -> Record:
     """A new record, also found by `record_of`; the caller's id is taken over if it is safe."""
     headers = Headers(scope=scope)
     given = headers.get(REQUEST_ID, "")
-    record = Record(given if _safe_id.fullmatch(given) else secrets.token_hex(8), _trace(headers))
+    record = Record(given if _safe_id.fullmatch(given) else new_id(), _trace(headers))
     scope.setdefault("state", {})["record"] = record
     return record
+
+
+def new_id() -> str:
+    """An id for a request that brought none."""
+    return secrets.token_hex(8)
 
 
 def record_of(connection: HTTPConnection) -> Record:

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 LINGER = 0.3
 """Seconds in which the last clients hear that the service is closed, rather than nothing."""
 LOOK_UP = 0.02
+CLOSING = 5.0
+"""Seconds of the time for stopping in which requests are no longer waited for, at most."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -80,7 +82,9 @@ class DrainingServer(uvicorn.Server):
         log.info("stopping: not ready any more, closed in %g s", pause)
         await self._until(pause, lambda: self._asked_to_stop > 1)
         lifecycle.stage = "shut"
-        until = time.monotonic() + settings.drain_timeout
+        lifecycle.ends_at = time.monotonic() + settings.drain_timeout
+        # The rest is for a batch that nobody awaits any more, and for what is left of traces.
+        until = lifecycle.ends_at - min(CLOSING, settings.drain_timeout / 5)
         log.info("closed; %d requests are being finished", lifecycle.active)
         await self._until(LINGER, lambda: False)
         await self._until(until - time.monotonic(), lambda: not lifecycle.active)

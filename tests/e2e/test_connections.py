@@ -46,6 +46,7 @@ def receive_all(connection: socket.socket) -> bytes:
 def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     head, _, body = receive_all(connection).partition(b"\r\n\r\n")
     assert b"connection: close" in head.lower()
+    assert b"x-request-id: " in head.lower()
     return int(head.split()[1]), json.loads(body)
 
 

@@ -165,6 +165,7 @@ def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
         (("--buckets", "513"), "setting buckets.0 = '513': '513' is not WIDTHxHEIGHT"),
         (("--buckets", "513x513,100x100"), "sides of 100x100 are not both a multiple of 16 plus 1"),
         (("--max-delay", "-1"), "max_delay"),
+        (("--api-keys", ""), "setting api_keys = '': name a path, or leave the setting out"),
         (("--max-bytes", "-1"), "max_bytes"),
         (("--host", "a" * 300), "cannot listen on"),
         (("--threads", "9" * 20), "threads"),

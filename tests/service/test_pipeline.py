@@ -14,6 +14,7 @@ from PIL import Image
 
 from service import pipeline as module
 from service.engine.engine import Engine
+from service.errors import SlowUpload
 from service.house import House
 from service.images.decode import Picture, decode
 from service.lifecycle import Lifecycle
@@ -113,3 +114,33 @@ def test_who_leaves_gives_no_room_back_before_its_pixels_are_gone(
     with small_pipeline(max_pixels_at_once=3_000_000) as pipeline:
         asyncio.run(scene(pipeline))
     assert watch.most == 1
+
+
+def test_an_upload_whose_time_is_just_over_is_not_taken_for_the_slowest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.house.NEW_SECONDS", 0.0)
+
+    async def scene(house: House) -> None:
+        async def stall() -> None:
+            with house.visit() as visit:
+                async with house.uploading(visit):
+                    await asyncio.sleep(SOON)
+
+        async def come_when_it_expires() -> None:
+            with house.visit() as visit:
+                # In the very turn of the event loop in which the other one's time is over.
+                (clock,) = house._uploads
+                while not clock.expired():
+                    await asyncio.sleep(0)
+                async with house.uploading(visit):
+                    pass
+
+        stalled = asyncio.create_task(stall())
+        await asyncio.sleep(0.01)
+        await come_when_it_expires()
+        with pytest.raises(SlowUpload):
+            await stalled
+
+    with small_pipeline(upload_timeout=0.1, max_uploads=1) as pipeline:
+        asyncio.run(scene(pipeline.house))
