@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -57,7 +59,7 @@ def test_each_figure_of_each_gpu_in_base_units() -> None:
     assert 'deeplab_gpu_utilisation_ratio{gpu="0"} 0.25' in text
     assert 'deeplab_gpu_utilisation_ratio{gpu="1"} 0.26' in text
     assert 'deeplab_gpu_memory_used_bytes{gpu="0"} 1.073741824e+09' in text
-    assert 'deeplab_gpu_memory_total_bytes{gpu="1"} 6.871947673e+010' in text
+    assert 'deeplab_gpu_memory_total_bytes{gpu="1"} 6.8719476736e+10' in text
     assert 'deeplab_gpu_temperature_celsius{gpu="1"} 41.0' in text
     assert 'deeplab_gpu_power_watts{gpu="0"} 70.5' in text
     assert 'deeplab_gpu_power_watts{gpu="1"}' not in text
@@ -73,6 +75,7 @@ def test_a_gpu_that_is_lost_spoils_no_other_metric(caplog: pytest.LogCaptureFixt
 def test_without_nvml_there_are_none(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    caplog.set_level(logging.WARNING, "service.gpu_metrics")
     assert gpu_collector() is None
     assert "no figures of the GPU" in caplog.text
