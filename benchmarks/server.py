@@ -64,7 +64,9 @@ def running(*flags: str, command: tuple[str, ...] = SERVE) -> Iterator[Server]:
     """Start a server on a free port, wait until it is ready, stop it at the end."""
     launched = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "--port", "0", "--log-level", "warning", *flags], stdout=subprocess.PIPE, text=True
+        [*command, "--port", "0", "--log-level", "warning", *flags],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout
     try:
