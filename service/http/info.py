@@ -26,7 +26,9 @@ async def models(request: Request) -> Models:
 
 
 @models_router.get(
-    "/{name}", summary="One loaded model", responses=described((404, "unknown model"))
+    "/{name}",
+    summary="One loaded model",
+    responses=described((404, "unknown model"), (422, "invalid parameter")),
 )
 async def model(request: Request, name: str) -> Model:
     return describe(find_pipeline(request, name))

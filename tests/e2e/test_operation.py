@@ -88,6 +88,7 @@ def test_the_api_describes_itself(client: httpx.Client) -> None:
     assert {"/v1/mask", "/v1/overlay", "/v1/segments", "/v1/models", "/healthz"} <= set(paths)
     body = paths["/v1/mask"]["post"]["requestBody"]["content"]
     assert {"multipart/form-data", "image/jpeg"} <= set(body)
+    assert "ValidationError" not in client.get("/openapi.json").text, "errors are problems"
     refused = paths["/v1/mask"]["post"]["responses"]["422"]["content"]
     assert list(refused) == ["application/problem+json"]
     assert {"200", "400", "404", "413", "415", "422", "503", "504"} <= set(
