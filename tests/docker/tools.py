@@ -12,8 +12,6 @@ def check(*command: str, limit: float = 120) -> str:
         command: the program and its arguments.
         limit: seconds.
     """
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit
-    )
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
