@@ -106,8 +106,8 @@ class House:
             Unavailable: there is no place, or others were faster.
         """
         longest, left = self._settings.upload_timeout, visit.time_left
-        if len(self._uploading) >= self._settings.max_uploads:
-            self._drop_slowest()
+        if len(self._uploads) >= self._settings.max_uploads:
+            self._make_place()
         clock = asyncio.timeout(min(longest, left))
         self._uploads[clock] = visit
         try:
@@ -122,20 +122,19 @@ class House:
         finally:
             self._uploads.pop(clock, None)
 
-    @property
-    def _uploading(self) -> dict[asyncio.Timeout, Visit]:
-        """Those whose time is not over."""
-        return {c: visit for c, visit in self._uploads.items() if not c.expired()}
-
-    def _drop_slowest(self) -> None:
+    def _make_place(self) -> None:
         """Take the place of the upload with the fewest bytes a second, once it can be told.
 
         Raises:
             Unavailable: all have only just begun.
         """
+        # One whose time is over leaves by itself.
+        going_on = {c: visit for c, visit in self._uploads.items() if not c.expired()}
+        if len(going_on) < self._settings.max_uploads:
+            return
         rates = {
             clock: visit.held_bytes / visit.age
-            for clock, visit in self._uploading.items()
+            for clock, visit in going_on.items()
             if visit.age > NEW_SECONDS
         }
         if not rates:

@@ -62,9 +62,7 @@ def groups() -> Iterator[tuple[str, list[Row]]]:
     """Every setting once, under the title of its group."""
     left = dict(Settings.model_fields)
     for title, names in GROUPS.items():
-        rows = [row(name, left.pop(name)) for name in names if name in left]
-        if rows:
-            yield title, rows
+        yield title, [row(name, left.pop(name)) for name in names]
     if left:
         yield "More", [row(name, field) for name, field in left.items()]
 

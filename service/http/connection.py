@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from service.errors import Reason
 from service.http.headers import EVERYWHERE
-from service.http.problems import Problem, ProblemResponse
+from service.http.problems import problem
 from service.http.record import REQUEST_ID, new_id
 
 if TYPE_CHECKING:
@@ -193,17 +196,8 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
                 return
         self._shared.turned_away(status, reason)
-        title = HTTPStatus(status).phrase
-        body = Problem(title=title, status=status, detail=detail, reason=reason)
-        content = body.model_dump_json().encode()
-        lines = {
-            "Content-Type": ProblemResponse.media_type,
-            "Content-Length": str(len(content)),
-            "Connection": "close",
-            REQUEST_ID: new_id(),
-            **EVERYWHERE,
-            **headers,
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self.transport.write(f"HTTP/1.1 {status} {title}\r\n{head}\r\n".encode() + content)
+        also = {"Connection": "close", REQUEST_ID: new_id(), **EVERYWHERE, **headers}
+        answer = problem(status, reason, detail, also)
+        head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+        self.transport.write(STATUS_LINE[status] + head + b"\r\n" + answer.body)
         self.transport.close()

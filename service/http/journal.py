@@ -14,14 +14,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem, reason_of
-from service.http.record import CLIENT_CLOSED, REQUEST_ID, UNMATCHED, Record, begin
+from service.http.record import CLIENT_CLOSED, PROBES, REQUEST_ID, UNMATCHED, Record, begin
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 
 log = logging.getLogger("deeplab.request")
-
-QUIET = ("/healthz", "/readyz", "/metrics")
-"""Routes that machines call all day; their lines are for debugging."""
 
 
 class Journal:
@@ -88,7 +85,7 @@ class Journal:
         metrics.upload_bytes.inc(record.received)
         metrics.answer_bytes.inc(record.sent)
         if self._access_log:
-            quiet = route in QUIET and record.status in (200, 503)
+            quiet = route in PROBES and record.status in (200, 503)
             level = logging.DEBUG if quiet else logging.INFO
             log.log(level, "request", extra=fields(scope, route, record, seconds))
 

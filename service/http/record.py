@@ -18,6 +18,8 @@ from service.visit import Visit
 CLIENT_CLOSED = 499
 """What a request is counted as when its client hung up before the answer."""
 REQUEST_ID = "X-Request-Id"
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Routes that machines call all day."""
 UNMATCHED = "unmatched"
 """The route of what is none of the application's."""
 _safe_id = re.compile(r"[A-Za-z0-9._-]{1,128}")

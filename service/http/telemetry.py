@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from fastapi.telemetry import TelemetryConfig
 
+from service.http.record import PROBES
 from service.traces import Traces
-
-UNTRACED = {"/healthz", "/readyz", "/metrics"}
-"""Paths that machines ask for all day."""
 
 
 def telemetry(traces: Traces | None) -> TelemetryConfig:
@@ -22,5 +20,5 @@ def telemetry(traces: Traces | None) -> TelemetryConfig:
         "metrics": False,
         "logs": False,
         "auto_configure": False,
-        "exclude": lambda scope: scope.get("path") in UNTRACED,
+        "exclude": lambda scope: scope.get("path") in PROBES,
     }
