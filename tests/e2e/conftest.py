@@ -20,6 +20,8 @@ from service.settings import SAMPLE_PICTURE
 
 SERVE = str(Path(sys.executable).with_name("deeplab-serve"))
 START_TIMEOUT = 120.0
+FAST = ("--buckets", "129x129", "--sessions", "1", "--threads", "1", "--max-batch", "1")
+"""Flags of a server that starts and answers in no time."""
 
 
 @dataclass

@@ -11,8 +11,9 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from tests.e2e.conftest import Server, serving
+from tests.e2e.conftest import FAST, Server, serving
 from tests.e2e.test_bad_requests import send
+from tests.e2e.test_load import upload
 from tests.e2e.test_operation import read_metrics
 from tests.service import pictures
 from tests.service.models import SOON
@@ -21,7 +22,7 @@ JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
 NOISE = pictures.encoded(pictures.noise(3000, 2000), "JPEG", quality=30)
 """Its overlay as PNG is larger than what the system buffers for a client."""
 FLAGS = (
-    *("--buckets", "129x129", "--threads", "1", "--sessions", "1", "--max-batch", "1"),
+    *FAST,
     *("--head-timeout", "1", "--upload-timeout", "1", "--send-timeout", "1"),
     *("--max-connections", "20", "--max-uploads", "3"),
 )
@@ -117,8 +118,7 @@ def test_rubbish_is_a_problem_too(hasty: Server) -> None:
 
 
 def test_rubbish_after_a_request_does_not_spoil_its_answer(hasty: Server) -> None:
-    request = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
-    with send(hasty, request + JPEG + b"rubbish\r\n\r\n") as connection:
+    with send(hasty, upload() + JPEG + b"rubbish\r\n\r\n") as connection:
         received = receive_all(connection)
     assert received.startswith(b"HTTP/1.1 200")
     assert received.count(b"HTTP/1.1 ") == 1
@@ -134,8 +134,7 @@ def test_a_slow_upload_is_a_problem(hasty: Server) -> None:
 
 def test_the_rest_of_a_refused_upload_is_not_awaited_for_ever(hasty: Server) -> None:
     before = dropped(hasty, "body_not_wanted")
-    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {10**9}\r\n\r\n".encode()
-    with send(hasty, head) as connection:
+    with send(hasty, upload(10**9)) as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
         with suppress(ConnectionError):
             for _ in range(1000):
@@ -168,24 +167,22 @@ def test_what_is_no_request_keeps_no_connection_open(
 
 
 def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
-    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
-    uploads = [send(hasty, head + JPEG[:50]) for _ in range(3)]
+    uploads = [send(hasty, upload() + JPEG[:50]) for _ in range(3)]
     assert httpx.get(f"{hasty.url}/healthz").status_code == 200
     refused = httpx.post(f"{hasty.url}/v1/mask", content=JPEG)
     assert (refused.status_code, refused.json()["reason"]) == (503, "uploads_full")
     assert int(refused.headers["retry-after"]) >= 1
-    for upload in uploads:
-        with upload:
-            upload.sendall(JPEG[50:])
-            assert upload.recv(1000).startswith(b"HTTP/1.1 200")
+    for guest in uploads:
+        with guest:
+            guest.sendall(JPEG[50:])
+            assert guest.recv(1000).startswith(b"HTTP/1.1 200")
     assert httpx.post(f"{hasty.url}/v1/mask", content=JPEG).status_code == 200
 
 
 def test_uploads_that_stall_give_way_to_others() -> None:
-    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
-    with serving(*FLAGS[:8], "--max-uploads", "3") as running:
-        faster = send(running, head + JPEG[:2000])
-        stalled = [send(running, head + JPEG[:50]) for _ in range(2)]
+    with serving(*FAST, "--max-uploads", "3") as running:
+        faster = send(running, upload() + JPEG[:2000])
+        stalled = [send(running, upload() + JPEG[:50]) for _ in range(2)]
         for _ in range(1000):
             # They are called slow once they have been there for a while.
             answer = httpx.post(f"{running.url}/v1/mask", content=JPEG)
@@ -237,7 +234,7 @@ def test_an_answer_that_is_not_read_is_counted_and_then_thrown_away(
 
 
 def test_clients_that_do_not_read_shut_nobody_out() -> None:
-    with serving(*FLAGS[:6], "--queue-bytes", "40000000") as running:
+    with serving(*FAST, "--queue-bytes", "40000000") as running:
         deaf = []
         for number in range(5):
             deaf.append(ask_for_overlay(running))
@@ -266,9 +263,8 @@ def test_idle_connections_make_room_for_those_who_want_something(hasty: Server) 
 
 
 def test_where_all_connections_are_busy_new_ones_are_turned_away() -> None:
-    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
-    with serving(*FLAGS[:6], "--max-connections", "4") as running:
-        busy = [send(running, head + JPEG[:50]) for _ in range(4)]
+    with serving(*FAST, "--max-connections", "4") as running:
+        busy = [send(running, upload() + JPEG[:50]) for _ in range(4)]
         for _ in range(1000):
             with send(running, b"") as late:
                 received = receive_all(late)
@@ -276,8 +272,8 @@ def test_where_all_connections_are_busy_new_ones_are_turned_away() -> None:
                 break
         assert received.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 1" in received.lower()
-        for upload in busy:
-            with upload:
-                upload.sendall(JPEG[50:])
-                assert upload.recv(1000).startswith(b"HTTP/1.1 200")
+        for guest in busy:
+            with guest:
+                guest.sendall(JPEG[50:])
+                assert guest.recv(1000).startswith(b"HTTP/1.1 200")
         assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200

@@ -14,13 +14,13 @@ from itertools import count
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, Server, serving
+from tests.e2e.conftest import FAST, SERVE, Server, serving
 from tests.e2e.test_bad_requests import assert_problem, send
+from tests.e2e.test_load import upload
 from tests.service import pictures
 from tests.service.models import SOON
 
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
-FAST = ("--buckets", "129x129", "--sessions", "1", "--threads", "1", "--max-batch", "1")
 CLIENTS = 6
 KILLS = 12
 
@@ -35,10 +35,9 @@ def until_not_ready(url: str) -> httpx.Response:
 
 
 def test_it_is_not_ready_first_and_still_serves_then_refuses_and_finishes_what_it_has() -> None:
-    head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n".encode()
     with serving(*FAST, "--drain-delay", "2") as running:
         url = running.url
-        with httpx.Client(base_url=url) as early, send(running, head + JPEG[:50]) as slow:
+        with httpx.Client(base_url=url) as early, send(running, upload() + JPEG[:50]) as slow:
             assert early.get("/healthz").status_code == 200
             running.process.send_signal(signal.SIGTERM)
             assert_problem(until_not_ready(url), 503, "shutting down")

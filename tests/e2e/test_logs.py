@@ -13,13 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, serving
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
 
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
-FAST = ("--buckets", "129x129", "--sessions", "1", "--threads", "1", "--max-batch", "1")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
