@@ -28,6 +28,7 @@ COMMANDS = {
     "quantise": Command("quantise", "Write an ONNX file in 8-bit integers, for CPUs"),
     "ablate": Command("ablate", "Compare the paper's decoder designs over several seeds"),
     "import": Command("import_weights", "Turn others' weights into this project's"),
+    "adopt": Command("adopt", "Wrap another project's ONNX file for the service"),
     "pull": Command("pull", "Download a released model, convert and export it"),
 }
 
