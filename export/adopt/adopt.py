@@ -122,21 +122,14 @@ def adopt(
         "name": name,
         "labels": json.dumps(labels.names),
         "palette": json.dumps(labels.palette),
-        "ignored_id": str(IGNORED),
-        "backbone": about.backbone,
         "output_stride": str(stride),
-        "training_data": about.training_data,
-        "licence": about.licence,
         "quality": json.dumps(quality),
         "input_sizes": json.dumps(sizes),
         "pad_value": str(pixels.pad_value),
-        "source_revision": source_revision(),
         "agreement": f"{agreement:.6f}",
         "adopted": json.dumps({"file": path.name, "sha256": _checksum(path)}),
     }
-    onnx.helper.set_model_props(
-        wrapped, {f"deeplab.{key}": text for key, text in properties.items()}
-    )
+    _describe(wrapped, about, properties)
     data = wrapped.SerializeToString()
     write_whole(out, data)
     return AdoptReport(
@@ -147,3 +140,15 @@ def adopt(
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _describe(model: onnx.ModelProto, about: About, found: dict[str, str]) -> None:
+    """Write the metadata properties of the contract into the model."""
+    properties = found | {
+        "ignored_id": str(IGNORED),
+        "backbone": about.backbone,
+        "training_data": about.training_data,
+        "licence": about.licence,
+        "source_revision": source_revision(),
+    }
+    onnx.helper.set_model_props(model, {f"deeplab.{key}": text for key, text in properties.items()})

@@ -46,8 +46,12 @@ class Foreign:
         """
         self._model = _converted(_read(path), path)
         self.opset = _opset(self._model)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what fails is told in the exception too
         try:
-            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # ONNX Runtime's errors are not a closed list
             raise UserError(f"ONNX Runtime cannot load {path}: {error}") from error
         value = _only_input(self._model, path)
