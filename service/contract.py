@@ -16,6 +16,9 @@ Colour = tuple[Channel, Channel, Channel]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PREFIX = "deeplab."
 INPUT, MASK, CONFIDENCE = "image", "mask", "confidence"
+CONFIDENCE_WANTED = "confidence_wanted"
+"""Input, a bool that is false unless it is given, of a file that computes `confidence` on demand.
+Of a file without it, `confidence` is computed with every mask."""
 
 
 class Quality(BaseModel):
