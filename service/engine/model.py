@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from service.bucket import Bucket
 from service.contract import ModelCard
 
-
 Both = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Class ids and 255 times the probability of each, uint8 [N, H, W]."""
 
@@ -41,7 +40,7 @@ class Placement:
     """Threads of one run on a CPU."""
 
 
-def file_version(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """The first twelve digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
@@ -54,8 +53,8 @@ class Model(Protocol):
     def card(self) -> ModelCard: ...
 
     @property
-    def version(self) -> str:
-        """Tells files of one name apart: see `file_version`."""
+    def digest(self) -> str:
+        """Tells files of one name apart: see `file_digest`."""
 
     @property
     def has_confidence(self) -> bool:
