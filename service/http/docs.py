@@ -27,7 +27,7 @@ POLICY = (
 
 
 def install(app: FastAPI) -> None:
-    """Add the page at /docs, the files that it is made of, and the way there from /."""
+    """Add the page at /docs, the files that it is made of, and the way there from / if it is free."""
 
     @app.get("/docs", include_in_schema=False)
     async def page(request: Request) -> Response:
