@@ -4,6 +4,7 @@ import { draw } from "./photo.js";
 
 const LONGEST = 2560;
 const STEPS = 50;
+const GAP = 16;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const find = (id) => document.getElementById(id);
@@ -98,13 +99,19 @@ export class Stage {
     const [swatch, text] = this.#tip.children;
     swatch.style.backgroundColor = colour;
     if (text.textContent !== name) text.textContent = name;
-    for (const part of [this.#tip, this.#cross]) {
-      part.style.left = `${x * 100}%`;
-      part.style.top = `${y * 100}%`;
-    }
-    this.#tip.classList.toggle("leftward", x > 0.7);
-    this.#tip.classList.toggle("upward", y > 0.8);
+    this.#cross.style.left = `${x * 100}%`;
+    this.#cross.style.top = `${y * 100}%`;
     this.#tip.hidden = false;
+    this.#put(x * this.#element.clientWidth, y * this.#element.clientHeight);
+  }
+
+  /** Lay the tip beside a place, within the picture. */
+  #put(x, y) {
+    const { clientWidth, clientHeight } = this.#element;
+    const { offsetWidth: width, offsetHeight: height } = this.#tip;
+    const below = y + GAP + height < clientHeight;
+    this.#tip.style.left = `${Math.max(0, Math.min(x + GAP, clientWidth - width))}px`;
+    this.#tip.style.top = `${below ? y + GAP : y - GAP - height}px`;
   }
 
   #leave() {
