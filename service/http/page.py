@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from pathlib import Path
 from string import Template
 
@@ -41,6 +42,7 @@ class Page:
                 f'<link rel="modulepreload" href="page/{name}">' for name in modules
             ),
             max_bytes=settings.max_bytes,
+            model=html.escape(settings.default_model or ""),
             accept=",".join(FORMATS[name].media_type for name in settings.formats),
             docs="" if settings.docs else "hidden",
         ).encode()

@@ -3,6 +3,7 @@
 import { Problem, call } from "./api.js";
 
 const find = (id) => document.getElementById(id);
+const preferred = document.body.dataset.model;
 
 export class Models {
   #all = [];
@@ -23,7 +24,8 @@ export class Models {
 
   /** What a call must say to get the chosen model. */
   get parameters() {
-    return { model: this.chosen.name };
+    const { name, version } = this.chosen;
+    return this.#isNewest(this.chosen) ? { model: name } : { model: name, version };
   }
 
   /**
@@ -32,14 +34,26 @@ export class Models {
    * @throws {Problem} it has none, or does not answer
    */
   async load() {
-    const before = this.chosen?.name;
-    this.#all = (await (await call("v1/models")).json()).models;
-    if (!this.#all.length) throw new Problem(503, "No model", "The service has no model loaded.");
-    this.#select.replaceChildren(...this.#all.map((model, index) => new Option(model.name, index)));
-    const same = this.#all.findIndex((model) => model.name === before);
-    this.#select.value = Math.max(0, same);
-    find("chooser").hidden = this.#all.length < 2;
+    const { model, version } = this.chosen ? this.parameters : { model: preferred };
+    const { models } = await (await call("v1/models")).json();
+    if (!models.length) throw new Problem(503, "No model", "The service has no model loaded.");
+    this.#all = models;
+    const wanted = models.findIndex(
+      (one) => one.name === model && (version ? one.version === version : this.#isNewest(one)),
+    );
+    this.#select.replaceChildren(...models.map((one, index) => new Option(this.#title(one), index)));
+    this.#select.value = Math.max(0, wanted);
+    find("chooser").hidden = models.length < 2;
     this.#describe();
+  }
+
+  /** Versions of a model are listed newest first. */
+  #isNewest(model) {
+    return this.#all.find((one) => one.name === model.name) === model;
+  }
+
+  #title(model) {
+    return this.#isNewest(model) ? model.name : `${model.name}, version ${model.version}`;
   }
 
   #describe() {
