@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -37,10 +38,11 @@ def server_metadata() -> dict[str, Any]:
     return {"name": "deeplab-serve", "version": version("deeplab-serve"), "extensions": EXTENSIONS}
 
 
-def model_metadata(engine: Engine) -> dict[str, Any]:
+def model_metadata(engine: Engine, versions: Iterable[int]) -> dict[str, Any]:
+    """What a model takes and gives; `versions` are those that are loaded."""
     return {
         "name": engine.card.name,
-        "versions": [engine.version],
+        "versions": [str(version) for version in sorted(versions)],
         "platform": PLATFORM,
         "inputs": [tensor.metadata() for tensor in INPUTS],
         "outputs": [tensor.metadata() for tensor in OUTPUTS],
@@ -63,7 +65,6 @@ def model_config(engine: Engine) -> dict[str, Any]:
         "name": card.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",
-        "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": 0,
         "input": [{**tensor.config(), "optional": True} for tensor in INPUTS],
         "output": [tensor.config() for tensor in OUTPUTS],

@@ -10,18 +10,17 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 from isal import isal_zlib
+from starlette.datastructures import Headers
 
-from service.errors import Unavailable
 from service.http.preferences import parse_preferences
-from service.http.record import record_of
-from service.http.serve import while_connected
+from service.http.serve import walk
 from service.http.upload import read_body
 from service.http.v2.body import split, unpack
 from service.http.v2.describe import OUTPUTS
-from service.http.v2.inputs import Source, read_pictures
-from service.http.v2.messages import parse
+from service.http.v2.inputs import read_pictures
+from service.http.v2.messages import InferRequest, parse
 from service.http.v2.outputs import Made, Maker, choose_outputs, write
-from service.pipeline import Pipeline
+from service.pipeline import Pipeline, Source
 from service.visit import Visit
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -42,54 +41,45 @@ async def infer(request: Request, pipeline: Pipeline, timeout: float | None) -> 
     Raises:
         RequestError: whatever is wrong with it, the load or the deadline.
     """
-    with pipeline.house.visit(timeout) as visit:
-        record_of(request).visit = visit
-        try:
-            body = await read_in_time(request, pipeline, visit)
-            return await while_connected(request, answer(request, pipeline, body, visit))
-        except asyncio.CancelledError as error:
-            # The server gives up on running requests when its time to stop is over.
-            raise Unavailable(
-                "the service is shutting down", "shutting_down", retry_after=1
-            ) from error
+
+    async def work(body: bytes, visit: Visit) -> Response:
+        return await answer(request.headers, pipeline, body, visit)
+
+    response, timing = await walk(request, pipeline, timeout, work, read_body)
+    response.headers.update(timing)
+    return response
 
 
-async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
-    def hold(size: int) -> None:
-        pipeline.house.hold(visit, size)
-
-    with visit.stages.time("read"):
-        async with pipeline.house.uploading(visit):
-            return await read_body(request, pipeline.max_bytes, hold)
-
-
-async def answer(request: Request, pipeline: Pipeline, body: bytes, visit: Visit) -> Response:
+async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit) -> Response:
     """What is answered to a body."""
-    headers, card = request.headers, pipeline.engine.card
+    card, house, work = pipeline.engine.card, pipeline.house, pipeline.workshop.work
     encoding = headers.get("content-encoding", "")
-    data = await asyncio.to_thread(unpack, body, encoding, pipeline.max_bytes)
-    if data is not body:
-        pipeline.house.hold(visit, len(data))
+    data = await work(visit, "decode", lambda: unpack(body, encoding, pipeline.max_bytes))
     text, binary = split(data, headers.get(HEADER_LENGTH))
-    # Its objects take several times the memory of a text.
-    pipeline.house.hold(visit, OBJECT * text.count(b","))
-    asked = await asyncio.to_thread(parse, text)
+    # What is unpacked lies beside what was sent, and objects take more than their text.
+    house.hold(visit, (0 if data is body else len(data)) + OBJECT * text.count(b","))
+
+    def read() -> tuple[InferRequest, list[Source]]:
+        asked = parse(text)
+        return asked, read_pictures(asked, binary, pipeline.max_pixels)
+
+    asked, pictures = await work(visit, "decode", read)
     outputs = choose_outputs(asked, [tensor.name for tensor in OUTPUTS])
-    pictures = await asyncio.to_thread(read_pictures, asked, binary, pipeline.max_pixels)
+    if asked.timeout:
+        visit.deadline = min(visit.deadline, time.monotonic() + asked.timeout)
     maker = Maker(outputs, card.palette, pipeline.max_pixels)
-    seconds = min(visit.time_left, asked.timeout or visit.time_left)
-    made = await segment_all(pipeline, pictures, visit, seconds, maker)
-    head = {"model_name": card.name, "model_version": pipeline.engine.version}
+    made = await segment_all(pipeline, pictures, visit, maker)
+    head = {"model_name": card.name, "model_version": str(pipeline.engine.version)}
     if asked.id is not None:
         head["id"] = asked.id
     accepted = choose_encoding(headers.get("accept-encoding", ""))
-    return await asyncio.to_thread(
-        respond, head, outputs, made, pipeline.max_bytes, accepted, visit
+    return await work(
+        visit, "encode", lambda: respond(head, outputs, made, pipeline.max_bytes, accepted)
     )
 
 
 async def segment_all(
-    pipeline: Pipeline, pictures: Sequence[Source], visit: Visit, seconds: float, maker: Maker
+    pipeline: Pipeline, pictures: Sequence[Source], visit: Visit, maker: Maker
 ) -> list[Made]:
     """The outputs of each picture, in order; one failure gives all of them up.
 
@@ -98,10 +88,9 @@ async def segment_all(
     """
 
     async def further(picture: Source) -> Made:
-        with pipeline.house.visit(seconds) as own:
+        with pipeline.visit(visit.time_left) as own:
             return await pipeline.answer(picture, own, maker.make)
 
-    visit.deadline = min(visit.deadline, time.monotonic() + seconds)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(pipeline.answer(pictures[0], visit, maker.make))]
@@ -117,18 +106,15 @@ def respond(
     made: Sequence[Made],
     max_json: int,
     encoding: str | None,
-    visit: Visit,
 ) -> Response:
     """The answer as it is sent."""
-    with visit.stages.time("encode"):
-        body, header_length = write(head, outputs, made, max_json)
-        headers = {"Vary": "Accept-Encoding"}
-        if header_length is not None:
-            headers[HEADER_LENGTH] = str(header_length)
-        if encoding:
-            body = isal_zlib.compress(body, 1, wbits=ENCODINGS[encoding])
-            headers["Content-Encoding"] = encoding
-    headers["Server-Timing"] = visit.stages.server_timing
+    body, header_length = write(head, outputs, made, max_json)
+    headers = {"Vary": "Accept-Encoding"}
+    if header_length is not None:
+        headers[HEADER_LENGTH] = str(header_length)
+    if encoding:
+        body = isal_zlib.compress(body, 1, wbits=ENCODINGS[encoding])
+        headers["Content-Encoding"] = encoding
     kind = "application/json" if header_length is None else "application/octet-stream"
     return Response(body, media_type=kind, headers=headers)
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidParameter, TooManyPixels
 from service.http.v2.messages import ENCODED, IMAGE, MAX_BATCH, InferRequest, InputTensor
+from service.pipeline import Source
 
-Source = bytes | NDArray[np.uint8]
-"""An encoded picture, or pixels uint8 [H, W, 3]."""
 LENGTH = struct.Struct("<I")
 
 
