@@ -34,8 +34,10 @@ INPUTS = (Tensor(IMAGE, "UINT8", (-1, -1, -1, 3)), Tensor(ENCODED, "BYTES", (-1,
 OUTPUTS = (Tensor(MASK, "UINT8", (-1, -1, -1)), Tensor(PNG, "BYTES", (-1,)))
 
 
-def server_metadata() -> dict[str, Any]:
-    return {"name": "deeplab-serve", "version": version("deeplab-serve"), "extensions": EXTENSIONS}
+def server_metadata(controllable: bool) -> dict[str, Any]:
+    """What the server is; `controllable` if models can be loaded and unloaded."""
+    extensions = [*EXTENSIONS, "model_repository"] if controllable else EXTENSIONS
+    return {"name": "deeplab-serve", "version": version("deeplab-serve"), "extensions": extensions}
 
 
 def model_metadata(engine: Engine, versions: Iterable[int]) -> dict[str, Any]:

@@ -36,8 +36,8 @@ async def ready(request: Request) -> Any:
 
 
 @router.get("")
-async def server_metadata() -> dict[str, Any]:
-    return describe.server_metadata()
+async def server_metadata(request: Request) -> dict[str, Any]:
+    return describe.server_metadata(request.app.state.controllable)
 
 
 @router.get(MODEL)
