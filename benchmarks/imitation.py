@@ -15,8 +15,10 @@ from pydantic_settings import CliApp
 from service.bucket import Bucket
 from service.engine.model import Placement
 from service.engine.session import Session
+from service.metrics import Metrics
+from service.repository.supply import Supply, build_engine
 from service.settings import Settings
-from service.start import build_engine, listen, serve
+from service.start import listen, serve
 
 RUN_SECONDS, PICTURE_SECONDS = 0.004, 0.0005
 MAX_BATCH = 16
@@ -26,7 +28,7 @@ class Imitation:
     """Takes 4 ms a batch and half a millisecond a picture, without the interpreter's lock."""
 
     provider = "imitation"
-    version = "none"
+    digest = "none"
 
     def __init__(self, settings: Settings) -> None:
         self.card = Session(settings.model, "cpu").card
@@ -45,8 +47,9 @@ class Imitation:
 
 def main() -> None:
     settings = CliApp.run(Settings)
-    engine, metrics = build_engine(settings, Imitation(settings))
-    serve(settings, listen(settings.host, settings.port), engine, metrics)
+    model, metrics = Imitation(settings), Metrics()
+    supply = Supply(model.provider, build_engine(settings, model, metrics))
+    serve(settings, listen(settings.host, settings.port), supply, metrics)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from service.errors import ContractError
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Channel, Channel, Channel]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What can be the name of a model: it stands in addresses."""
 PREFIX = "deeplab."
 INPUT, MASK, CONFIDENCE = "image", "mask", "confidence"
 
@@ -35,7 +37,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
     labels: Annotated[tuple[str, ...], Field(min_length=2, max_length=255)]
     """Name of each class id, in order."""
     palette: tuple[Colour, ...]

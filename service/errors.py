@@ -11,6 +11,7 @@ Shortage = Literal[
     "warming_up",
     "shutting_down",
     "broken",
+    "no_model",
     "queue_full",
     "memory_full",
     "uploads_full",
@@ -26,6 +27,7 @@ Reason = Literal[
     "not_found",
     "method_not_allowed",
     "unknown_model",
+    "not_loaded",
     "slow_upload",
     "too_many_bytes",
     "too_many_pixels",
@@ -63,6 +65,12 @@ class UnknownModel(RequestError):
     """A model that is not loaded."""
 
     reason = "unknown_model"
+
+
+class NotLoaded(RequestError):
+    """A model file that cannot be loaded."""
+
+    reason = "not_loaded"
 
 
 class SlowUpload(RequestError):

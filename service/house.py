@@ -1,4 +1,4 @@
-"""Who is let in: the bounds on what waits and on what it holds in memory."""
+"""Who is let in, whichever model they mean: the bounds on uploads and on what is held in memory."""
 
 from __future__ import annotations
 
@@ -6,33 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from service.engine.engine import Engine, State
-from service.engine.rate import Rate
-from service.errors import DeadlinePassed, Shortage, SlowUpload, Unavailable
+from service.errors import DeadlinePassed, SlowUpload, Unavailable
 from service.lifecycle import Lifecycle
+from service.line import Line
 from service.memory import give_back
 from service.metrics import Metrics
 from service.settings import Settings
 from service.visit import Visit
 
-CLOSED: dict[State, Shortage] = {
-    "warming up": "warming_up",
-    "shutting down": "shutting_down",
-    "broken": "broken",
-}
-"""Why an engine that is not ready takes no pictures."""
 NEW_SECONDS = 1.0
 """Before that nobody is called slow."""
-HEADROOM = 0.75
-"""Share of its time that a request may be expected to take: machines are not steady."""
 
 
 class House:
-    """Admits requests, as long as they can be answered in time and held in memory."""
+    """Holds the requests of all models, as long as there is memory for them."""
 
     def __init__(
         self,
-        engine: Engine,
         settings: Settings,
         metrics: Metrics,
         lifecycle: Lifecycle,
@@ -40,7 +30,6 @@ class House:
     ) -> None:
         """
         Args:
-            engine: what will compute the masks.
             settings: the limits.
             metrics: told the stages of each visit.
             lifecycle: once it is shut, nobody is let in.
@@ -48,48 +37,40 @@ class House:
         """
         self.stretched = False
         """Whether large pictures came since memory was last given back."""
-        self._engine = engine
         self._settings = settings
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._unread_bytes = unread_bytes
-        self._rate = Rate(lambda: engine.capacity)
+        self._inside = 0
         self._held_bytes = 0
         self._uploads: dict[asyncio.Timeout, Visit] = {}
-
-    @property
-    def inside(self) -> int:
-        """Requests that wait or are being answered."""
-        return self._rate.inside
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the uploads and of the answers that wait for their clients."""
         return self._held_bytes + self._unread_bytes()
 
-    @property
-    def expected_wait(self) -> float:
-        """Seconds until all of them are answered, at the rate measured so far."""
-        return self._rate.seconds(self.inside)
-
     @contextmanager
-    def visit(self, timeout: float | None = None) -> Iterator[Visit]:
+    def visit(self, line: Line, timeout: float | None = None) -> Iterator[Visit]:
         """Let a request in, before any of it is read.
 
         Args:
+            line: that of the model it means.
             timeout: seconds that the request gives itself, at most those of the settings.
 
         Raises:
             Unavailable: it could not be answered in that time, or too many are in the house.
         """
         longest = self._settings.request_timeout
-        visit = Visit(min(longest, timeout or longest))
+        visit = Visit(line, min(longest, timeout or longest))
         if self._lifecycle.stage == "shut":
             raise Unavailable("the service is shutting down", "shutting_down", retry_after=1)
-        self._check(visit)
+        line.check(visit.time_left)
+        line.visitors += 1
         try:
             yield visit
         finally:
+            line.visitors -= 1
             self._held_bytes -= visit.held_bytes
             self._metrics.observe(visit.stages)
 
@@ -107,7 +88,7 @@ class House:
         """
         longest, left = self._settings.upload_timeout, visit.time_left
         if len(self._uploads) >= self._settings.max_uploads:
-            self._make_place()
+            self._make_place(visit.line)
         clock = asyncio.timeout(min(longest, left))
         self._uploads[clock] = visit
         try:
@@ -115,14 +96,14 @@ class House:
                 yield
         except TimeoutError as error:
             if clock not in self._uploads:
-                raise self._no_place() from error
+                raise self._no_place(visit.line) from error
             if left < longest:
                 raise DeadlinePassed("the deadline passed while the upload was read") from error
             raise SlowUpload(f"the upload took longer than the limit of {longest:g} s") from error
         finally:
             self._uploads.pop(clock, None)
 
-    def _make_place(self) -> None:
+    def _make_place(self, line: Line) -> None:
         """Take the place of the upload with the fewest bytes a second, once it can be told.
 
         Raises:
@@ -138,16 +119,16 @@ class House:
             if visit.age > NEW_SECONDS
         }
         if not rates:
-            raise self._no_place()
+            raise self._no_place(line)
         slowest = min(rates, key=rates.__getitem__)
         del self._uploads[slowest]
         slowest.reschedule(asyncio.get_running_loop().time())
 
-    def _no_place(self) -> Unavailable:
+    def _no_place(self, line: Line) -> Unavailable:
         return Unavailable(
             f"{len(self._uploads)} pictures are being uploaded, which is the limit",
             "uploads_full",
-            self.expected_wait,
+            line.expected_wait,
         )
 
     def hold(self, visit: Visit, size: int) -> None:
@@ -162,47 +143,20 @@ class House:
                 f"the requests that are being answered hold {held} bytes, and the "
                 f"limit is {self._settings.queue_bytes}",
                 "memory_full",
-                self.expected_wait,
+                visit.line.expected_wait,
             )
         self._held_bytes += size
         visit.held_bytes += size
 
     @contextmanager
     def queued(self, visit: Visit) -> Iterator[None]:
-        """A place in the queue, once the whole upload is there."""
-        self._check(visit)
-        self._rate.begin()
-        done = False
-        try:
-            yield
-            done = True
-        except DeadlinePassed:
-            # It took that long at least.
-            done = True
-            raise
-        finally:
-            self._rate.end(done=done)
-            if self.stretched and not self.inside:
-                self.stretched = False
-                asyncio.get_running_loop().run_in_executor(None, give_back)
-
-    def _check(self, visit: Visit) -> None:
-        """Refuse at once what could not be answered in time."""
-        state = self._engine.state
-        if state != "ready":
-            raise Unavailable(f"the service is {state}", CLOSED[state], retry_after=1)
-        inside = self.inside
-        if inside >= self._settings.queue_limit:
-            raise Unavailable(
-                f"{inside} requests are being answered, which is the limit",
-                "queue_full",
-                self.expected_wait,
-            )
-        # An empty house lets everybody in, or one slow answer would close it for ever.
-        if inside and self._rate.seconds(inside + 1) > HEADROOM * visit.time_left:
-            raise Unavailable(
-                f"{inside} requests are being answered, which takes about "
-                f"{self.expected_wait:.1f} s; this one has {visit.time_left:.1f} s",
-                "no_time",
-                self.expected_wait,
-            )
+        """A place in a model's line, once the whole upload is there."""
+        with visit.line.queued(visit.time_left):
+            self._inside += 1
+            try:
+                yield
+            finally:
+                self._inside -= 1
+                if self.stretched and not self._inside:
+                    self.stretched = False
+                    asyncio.get_running_loop().run_in_executor(None, give_back)

@@ -72,25 +72,18 @@ class Metrics:
         )
         for stage in STAGES:
             self.stage_seconds.labels(stage)
-        self.pictures = self._counter("pictures", "Pictures that were answered.")
-        self.pixels = self._counter("pixels", "Their pixels.")
+        self.pictures = self._by_model("pictures", "Pictures that were answered.")
+        self.pixels = self._by_model("pixels", "Their pixels.")
         self.upload_bytes = self._counter("upload_bytes", "Bytes of request bodies.")
         self.answer_bytes = self._counter("answer_bytes", "Bytes of answers' bodies.")
         self.ready = self._gauge("ready", "1 if pictures should be sent here.")
         self.alive = self._gauge("alive", "1 if the model runs, as far as is known.")
-        self.queue_depth = self._gauge("queue_depth", "Requests that wait or are being answered.")
-        self.queue_limit = self._gauge("queue_limit", "Their limit.")
-        self.expected_wait = self._gauge(
-            "expected_wait_seconds", "Time until all of them are answered, at the measured rate."
-        )
         self.held_bytes = self._gauge(
             "held_bytes", "Bytes of uploads and unread answers in memory."
         )
         self.held_bytes_limit = self._gauge("held_bytes_limit", "Their limit.")
-        self.capacity = self._gauge("capacity", "Pictures that can be computed at the same time.")
-        self.longest_run = self._gauge(
-            "longest_run_seconds",
-            "Age of the batch that has been computing the longest; 0 if none.",
+        self.models_failed = self._gauge(
+            "models_failed", "Files in the folder of models that could not be loaded."
         )
         self.connections = self._gauge("connections", "Open connections.")
         self.connections_dropped = Counter(
@@ -104,23 +97,14 @@ class Metrics:
         self.batch_size = Histogram(
             "deeplab_batch_size",
             "Pictures that were computed together.",
-            ("bucket",),
+            ("model", "bucket"),
             buckets=BATCH_BUCKETS,
             registry=self.registry,
         )
-        self.model_info = Gauge(
-            "deeplab_model_info",
-            "The loaded model; always 1. The version is the beginning of the file's SHA-256.",
-            ("model", "version", "provider", "backbone", "quality", "source_revision"),
-            registry=self.registry,
-        )
-        self.model_quality = Gauge(
-            "deeplab_model_quality_ratio",
-            "What was measured of the model's quality.",
-            ("model", "metric"),
-            registry=self.registry,
-        )
         self.build = Info("deeplab_build", "What serves.", registry=self.registry)
+
+    def _by_model(self, name: str, text: str) -> Counter:
+        return Counter(f"deeplab_{name}", text, ("model",), registry=self.registry)
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"deeplab_{name}", text, registry=self.registry)
@@ -128,9 +112,14 @@ class Metrics:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"deeplab_{name}", text, registry=self.registry)
 
-    def observe_batch(self, bucket: Bucket, size: int) -> None:
-        """Count one run of the model."""
-        self.batch_size.labels(str(bucket)).observe(size)
+    def observe_batch(self, model: str, bucket: Bucket, size: int) -> None:
+        """Count one run of a model."""
+        self.batch_size.labels(model, str(bucket)).observe(size)
+
+    def count_picture(self, model: str, pixels: int) -> None:
+        """Count a picture that was answered."""
+        self.pictures.labels(model).inc()
+        self.pixels.labels(model).inc(pixels)
 
     def observe(self, stages: Stages) -> None:
         """Count one request's stages."""

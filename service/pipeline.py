@@ -5,65 +5,72 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from service.bucket import Bucket
-from service.budget import Budget
 from service.engine.engine import Engine
 from service.errors import DeadlinePassed
 from service.house import House
-from service.images.decode import LargePicture, allow_pixels, decode
+from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
 from service.images.fit import Fitted, fit
+from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
 from service.visit import Visit
+from service.workshop import LARGE_PIXELS, Workshop
 
 T = TypeVar("T")
 
-LARGE_PIXELS = 2_000_000
-"""A larger picture must wait for room before it becomes pixels, and is decoded again for its
-overlay rather than kept while it waits its turn."""
+Source = bytes | NDArray[np.uint8]
+"""A picture as a file's bytes, or as pixels uint8 [H, W, 3], RGB."""
 
 
 class Pipeline:
-    """Pictures in, masks out.
+    """Pictures in, masks out: one loaded model with its line.
 
-    The pixel work runs in a bounded pool of threads beside the model. Requests wait as they
-    came, compressed; only as many are decoded as keep the threads and the model busy, so that
-    memory is bounded by the bytes of the uploads and by those few.
+    The pixel work runs in threads beside the model. Requests wait as they came, compressed; only
+    as many are decoded as keep the threads and the model busy, so that memory is bounded by the
+    bytes of the uploads and by those few.
     """
 
-    def __init__(self, engine: Engine, house: House, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        house: House,
+        workshop: Workshop,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
         self.engine = engine
         self.house = house
+        self.line = Line(engine, settings.queue_limit)
         self.max_bytes = settings.max_bytes
+        self._workshop = workshop
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
-        threads = settings.image_threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
-
-    @cached_property
-    def _room(self) -> Budget:
-        """Pixels of the large pictures that are at work."""
-        return Budget(self._settings.max_pixels_at_once)
 
     @cached_property
     def _places(self) -> asyncio.Semaphore:
         """Pictures that may be pixels: two for each thread and each picture in a batch."""
-        return asyncio.Semaphore(2 * (self._settings.image_threads + self.engine.capacity))
+        return asyncio.Semaphore(2 * (self._workshop.threads + self.engine.capacity))
 
-    async def answer(self, data: bytes, visit: Visit, make: Callable[[Segmented], T]) -> T:
+    def visit(self, timeout: float | None = None) -> AbstractContextManager[Visit]:
+        """Let a request for this model in: see `House.visit`."""
+        return self.house.visit(self.line, timeout)
+
+    async def answer(self, source: Source, visit: Visit, make: Callable[[Segmented], T]) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
         Args:
-            data: the file's bytes.
+            source: the file's bytes, or pixels that are not changed meanwhile.
             visit: the request's place in the house.
             make: runs off the event loop.
 
@@ -75,44 +82,34 @@ class Pipeline:
             try:
                 async with asyncio.timeout(visit.time_left), self._places:
                     visit.stages.add("queue", time.monotonic() - waiting)
-                    found = await self._segment(data, visit)
-                    made = await self._work(
+                    found = await self._segment(source, visit)
+                    made = await self._workshop.work(
                         visit, "encode", lambda: make(found), found.size[0] * found.size[1]
                     )
             except TimeoutError as error:
                 raise DeadlinePassed("the deadline passed before the answer was ready") from error
         height, width = found.size
-        self._metrics.pictures.inc()
-        self._metrics.pixels.inc(height * width)
+        self._metrics.count_picture(self.engine.card.name, height * width)
         return made
 
-    async def close(self, timeout: float) -> None:
-        """Let the threads go, after at most so many seconds for a batch that nobody awaits."""
-        await asyncio.to_thread(self.engine.close, timeout)
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def _segment(self, data: bytes, visit: Visit) -> Segmented:
-        max_pixels, card, buckets = (
-            self._settings.max_pixels,
-            self.engine.card,
-            self.engine.buckets,
-        )
-        formats = self._settings.formats
+    async def _segment(self, source: Source, visit: Visit) -> Segmented:
+        card, buckets = self.engine.card, self.engine.buckets
         enough = max(bucket.long_side for bucket in buckets)
 
         def prepare(unasked: int) -> tuple[Fitted, Image.Image | None]:
-            picture = decode(data, max_pixels, enough, formats, unasked)
+            picture = self._read(source, enough, unasked)
             visit.picture = picture.width, picture.height
             large = picture.width * picture.height > LARGE_PIXELS
             self.house.stretched |= large
             fitted = fit(picture, buckets, card.pad_value)
             return fitted, picture.image if picture.whole and not large else None
 
+        work = self._workshop.work
         try:
-            fitted, photo = await self._work(visit, "decode", partial(prepare, LARGE_PIXELS))
+            fitted, photo = await work(visit, "decode", partial(prepare, LARGE_PIXELS))
         except LargePicture as picture:
-            prepare_large = partial(prepare, max_pixels)
-            fitted, photo = await self._work(visit, "decode", prepare_large, picture.pixels)
+            prepare_large = partial(prepare, self._settings.max_pixels)
+            fitted, photo = await work(visit, "decode", prepare_large, picture.pixels)
         height, width, _ = fitted.tensor.shape
         visit.bucket = Bucket(height, width)
         future = self.engine.submit(fitted.tensor, visit.deadline)
@@ -120,37 +117,13 @@ class Pipeline:
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        whole = partial(decode, data, max_pixels, formats=formats)
-        return Segmented(fitted, answer.mask, photo, whole)
+        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
 
-    async def _work(
-        self, visit: Visit, stage: str, function: Callable[[], T], pixels: int = 0
-    ) -> T:
-        """Run pixel work off the event loop, unless its request's time is up before its turn.
-
-        Args:
-            visit: the request.
-            stage: what its time is counted as.
-            function: the work.
-            pixels: those of its picture; there must be room for many.
-        """
-        submitted = time.monotonic()
-        loop = asyncio.get_running_loop()
-        room = await self._room.take(pixels) if pixels > LARGE_PIXELS else 0
-
-        def timed() -> T:
-            visit.stages.add("queue", time.monotonic() - submitted)
-            if not visit.time_left:
-                raise DeadlinePassed("the deadline passed while the picture was waiting")
-            with visit.stages.time(stage):
-                return function()
-
-        def ended(work: Future[T]) -> None:
-            # Not before the thread is done with it, even if its request has been given up.
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self._room.give, room)
-
-        work = self._pool.submit(timed)
-        if room:
-            work.add_done_callback(ended)
-        return await asyncio.wrap_future(work)
+    def _read(
+        self, source: Source, enough: int | None = None, unasked: int | None = None
+    ) -> Picture:
+        """The picture of a source: see `decode`."""
+        settings = self._settings
+        if isinstance(source, bytes):
+            return decode(source, settings.max_pixels, enough, settings.formats, unasked)
+        return from_array(source, settings.max_pixels)

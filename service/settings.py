@@ -52,6 +52,20 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     model: Path = Field(BUILT_IN_MODEL, description="ONNX file that `deeplab export` wrote")
+    models: Path | None = Field(
+        None,
+        description="folder of models to serve instead: NAME.onnx or NAME/VERSION/model.onnx",
+    )
+    model_control: Literal["none", "poll", "explicit"] = Field(
+        "none",
+        description="what becomes of changes in the folder: nothing, they are followed, or they "
+        "are when /v2/repository/models/NAME/load or unload is called",
+    )
+    versions: int = Field(1, ge=1, description="versions of a model to serve, the newest ones")
+    default_model: str | None = Field(
+        None, description="name of the model for calls that name none, where there are several"
+    )
+    models_memory: int = Field(0, ge=0, description="bytes that all models may take; 0 is no limit")
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = Field(
         "auto",
         description="what runs the model; auto is CUDA or OpenVINO where installed, else CPU",
@@ -150,7 +164,7 @@ class Settings(BaseSettings):
             return cls.model_fields["port"].default
         return value
 
-    @field_validator("model", "api_keys", "tensorrt_cache", mode="before")
+    @field_validator("model", "models", "api_keys", "tensorrt_cache", mode="before")
     @classmethod
     def _not_empty(cls, value: Any) -> Any:
         if value == "":

@@ -24,6 +24,7 @@ COMPUTED = {
 GROUPS = {
     "Where to listen": ("host", "port", "max_connections"),
     "Model": ("model", "provider", "buckets", "bf16", "cuda_graphs", "tensorrt_cache"),
+    "Several models": ("models", "model_control", "versions", "default_model", "models_memory"),
     "Speed": ("max_batch", "max_delay", "sessions", "threads", "image_threads"),
     "Limits of a request": (
         "formats",

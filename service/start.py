@@ -13,15 +13,14 @@ from importlib.metadata import version
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
-from service.engine.engine import Engine
-from service.engine.load import buckets_of, load_model
-from service.engine.model import Model
 from service.engine.providers import RUNTIME_VERSION
 from service.environment import strange_variables
 from service.errors import StartError
 from service.http.server import DrainingServer
 from service.logs import logging_to_stderr
 from service.metrics import Metrics
+from service.repository.models import Models
+from service.repository.supply import Supply, supply_of
 from service.settings import SAMPLE_PICTURE, Settings
 from service.settings_table import help_text
 
@@ -69,27 +68,8 @@ def load_and_serve(settings: Settings) -> None:
     for sentence in strange_variables(os.environ):
         log.warning(sentence)
     listener = listen(settings.host, settings.port)
-    model = load_model(settings)
-    engine, metrics = build_engine(settings, model)
-    serve(settings, listener, engine, metrics)
-
-
-def build_engine(settings: Settings, model: Model) -> tuple[Engine, Metrics]:
-    """An engine for a model, and the metrics that it and the application fill.
-
-    Raises:
-        StartError: the model cannot take a size of the settings.
-    """
-    buckets, metrics = buckets_of(settings, model.card), Metrics()
-    engine = Engine(
-        model,
-        buckets,
-        settings.queue_limit,
-        settings.max_delay,
-        metrics.observe_batch,
-        settings.run_timeout,
-    )
-    return engine, metrics
+    metrics = Metrics()
+    serve(settings, listener, supply_of(settings, metrics), metrics)
 
 
 def explain(error: ValidationError) -> str:
@@ -122,7 +102,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: Metrics) -> None:
+def serve(settings: Settings, listener: socket.socket, supply: Supply, metrics: Metrics) -> None:
     """Serve on an open port until a stop signal.
 
     Raises:
@@ -131,11 +111,13 @@ def serve(settings: Settings, listener: socket.socket, engine: Engine, metrics: 
     host, port = listener.getsockname()[:2]
     host = ANY_ADDRESS.get(host, host)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    server = DrainingServer(engine, settings, metrics, most_connections(settings.max_connections))
-    log.info("warming %s up on %s", engine.card.name, engine.provider)
-    threading.Thread(target=announce, args=(url, engine, settings), daemon=True).start()
+    server = DrainingServer(supply, settings, metrics, most_connections(settings.max_connections))
+    models = server.models
+    what = supply.engine.card.name if supply.engine else f"the models of {supply.folder}"
+    log.info("warming %s up on %s", what, supply.provider)
+    threading.Thread(target=announce, args=(url, models, settings), daemon=True).start()
     server.run(sockets=[listener])
-    if trouble := server.trouble or engine.trouble:
+    if trouble := server.trouble or models.trouble:
         raise StartError(f"the model {settings.model} does not run: {trouble}")
 
 
@@ -157,13 +139,16 @@ def most_connections(wanted: int) -> int:
     return wanted
 
 
-def announce(url: str, engine: Engine, settings: Settings) -> None:
+def announce(url: str, models: Models, settings: Settings) -> None:
     """Say where the service is once it is ready."""
-    engine.wait_ready()
-    if not engine.ready:
+    models.settled.wait()
+    for pipeline in models:
+        pipeline.engine.wait_ready()
+    if models.state not in ("ready", "empty"):
         return
+    names = ", ".join(sorted({pipeline.engine.card.name for pipeline in models})) or "no model"
     if settings.log_format == "json":
-        model = {"model": engine.card.name, "provider": engine.provider}
+        model = {"model": names, "provider": models.provider}
         log.info("ready", extra={"url": url, **model})
         return
     # From outside of a container neither the port nor the sample need be the same.
@@ -173,8 +158,7 @@ def announce(url: str, engine: Engine, settings: Settings) -> None:
     api = f" (API: {url}/docs)" if settings.docs else ""
     with suppress(OSError):  # nobody reads it any more
         print(
-            f"deeplab-serve: {engine.card.name} on {engine.provider} is ready at {url}{api}\n"
-            f"{hint}",
+            f"deeplab-serve: {names} on {models.provider} is ready at {url}{api}\n{hint}",
             end="",
             flush=True,
         )

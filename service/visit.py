@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 
 from service.bucket import Bucket
+from service.line import Line
 from service.metrics import Stages
 
 
 class Visit:
     """What is known of it: its deadline, its picture, and the time it spends where."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, line: Line, timeout: float) -> None:
+        self.line = line
+        """That of the model it means."""
         self.stages = Stages()
         self._begun = time.monotonic()
         self.deadline = self._begun + timeout

@@ -12,7 +12,7 @@ from service.bucket import Bucket
 from service.contract import ModelCard
 from service.cores import usable_cores
 from service.engine.batch import run_grey
-from service.engine.model import Placement, file_version
+from service.engine.model import Placement, file_digest
 from service.engine.providers import Provider, Tuning
 from service.engine.session import Session
 
@@ -61,7 +61,7 @@ class CpuModel:
         self._loaded = self._sessions(*self._candidates[0])
         self._load_seconds = (time.monotonic() - started) / len(set(self._loaded))
         self.card: ModelCard = self._loaded[0].card
-        self.version = file_version(path)
+        self.digest = file_digest(path)
 
     def place(self, buckets: Sequence[Bucket]) -> Placement:
         """Choose the placement with the most pictures a second and warm every bucket."""

@@ -20,6 +20,7 @@ from service.engine.model import Model, Placement, Runner
 from service.engine.rate import Rate
 from service.engine.waiting import Answer, Job, Waiting
 from service.errors import EngineFailed, Unavailable
+from service.memory import resident_bytes
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Engine:
         max_delay: float = 0.0,
         observe: Callable[[Bucket, int], None] = lambda bucket, size: None,
         run_timeout: float = math.inf,
+        version: int = 1,
+        held_before: int | None = None,
     ) -> None:
         """
         Args:
@@ -53,8 +56,14 @@ class Engine:
             max_delay: seconds that a picture may wait for others to fill its batch.
             observe: told the bucket and the size of each batch.
             run_timeout: seconds after which a batch that has not come back is given up as stuck.
+            version: which one of the files of its name it is.
+            held_before: bytes that the process held before the file was loaded.
         """
         self.buckets = tuple(buckets)
+        self.version = version
+        self.memory_bytes = 0
+        """What the process grew by until the model was warm; 0 where nobody looked."""
+        self._held_before = held_before
         self._model = model
         self._limit = limit
         self._observe = observe
@@ -75,9 +84,9 @@ class Engine:
         return self._model.card
 
     @property
-    def version(self) -> str:
-        """Tells files of one name apart."""
-        return self._model.version
+    def digest(self) -> str:
+        """Tells files of one name and version apart."""
+        return self._model.digest
 
     @property
     def provider(self) -> str:
@@ -212,6 +221,8 @@ class Engine:
             self._warm.set()
             return
         self._placement = placement
+        if self._held_before is not None:
+            self.memory_bytes = max(0, resident_bytes() - self._held_before)
         log.info(
             "%d x %d threads on %s, batches of up to %d",
             len(placement.runners),

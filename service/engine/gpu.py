@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.bucket import Bucket
 from service.contract import ModelCard
 from service.engine.batch import run_grey
-from service.engine.model import Placement, Runner, file_version
+from service.engine.model import Placement, Runner, file_digest
 from service.engine.providers import Provider, Tuning
 from service.engine.session import Session
 
@@ -43,7 +43,7 @@ class GpuModel:
         self._batch_sizes = tuple(sorted(set(batch_sizes)))
         self.provider: Provider = provider
         self.card: ModelCard = Session(path, provider).card
-        self.version = file_version(path)
+        self.digest = file_digest(path)
 
     def place(self, buckets: Sequence[Bucket]) -> Placement:
         """Load and warm a session for every bucket and batch size."""

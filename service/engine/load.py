@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from service.bucket import Bucket, check_bucket
 from service.contract import ModelCard
 from service.engine.cpu import CpuModel, Shares
 from service.engine.gpu import GpuModel
-from service.engine.model import Model
+from service.engine.model import Model, Placement
 from service.engine.providers import Provider, Tuning, choose_provider
 from service.errors import StartError
 from service.settings import Settings
@@ -14,8 +16,19 @@ from service.settings import Settings
 GPU_BATCH = 8
 
 
-def load_model(settings: Settings) -> Model:
-    """Load the file on the provider that the settings ask for.
+def load_model(
+    settings: Settings,
+    path: Path,
+    name: str | None = None,
+    like: Placement | None = None,
+) -> Model:
+    """Load a file on the provider that the settings ask for.
+
+    Args:
+        settings: what else is to be known.
+        path: the file.
+        name: what to call the model, if not as it calls itself.
+        like: share the cores out as for that one, rather than measure.
 
     Raises:
         ContractError: the file breaks the contract.
@@ -24,10 +37,17 @@ def load_model(settings: Settings) -> Model:
     provider = choose_provider(settings.provider)
     refuse_idle_settings(settings, provider)
     tuning = Tuning(settings.bf16, settings.cuda_graphs, settings.tensorrt_cache)
+    model: GpuModel | CpuModel
     if provider in ("cuda", "tensorrt"):
-        return GpuModel(settings.model, provider, batch_sizes(settings.max_batch), tuning)
-    shares = Shares(settings.sessions, settings.threads, settings.max_batch)
-    return CpuModel(settings.model, provider, shares, tuning)
+        model = GpuModel(path, provider, batch_sizes(settings.max_batch), tuning)
+    else:
+        shares = Shares(settings.sessions, settings.threads, settings.max_batch)
+        if like:
+            shares = Shares(len(like.runners), like.threads, like.max_batch)
+        model = CpuModel(path, provider, shares, tuning)
+    if name:
+        model.card = model.card.model_copy(update={"name": name})
+    return model
 
 
 def refuse_idle_settings(settings: Settings, provider: Provider) -> None:

@@ -34,7 +34,7 @@ class Placement:
     """Threads of one run on a CPU."""
 
 
-def file_version(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """The first twelve digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
@@ -47,8 +47,8 @@ class Model(Protocol):
     def card(self) -> ModelCard: ...
 
     @property
-    def version(self) -> str:
-        """Tells files of one name apart: see `file_version`."""
+    def digest(self) -> str:
+        """Tells files of one name apart: see `file_digest`."""
 
     @property
     def provider(self) -> str:

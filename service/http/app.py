@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from service.engine.engine import Engine
 from service.errors import StartError
 from service.house import House
 from service.http import docs, info, masks, problems, stock
@@ -25,8 +24,12 @@ from service.keys import Keys
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.pipeline import Pipeline
+from service.repository.keeping import kept
+from service.repository.models import Models
+from service.repository.supply import Supply
 from service.settings import Settings
 from service.traces import start_traces
+from service.workshop import Workshop
 
 DESCRIPTION = """Masks from photos. Send a picture as multipart field `file` or as the raw body:
 {formats}, of which the first frame counts. EXIF orientation is applied, and answers have the size
@@ -48,16 +51,16 @@ CORS: dict[str, Any] = {
 
 
 def create_app(
-    engine: Engine,
+    supply: Supply,
     settings: Settings,
     metrics: Metrics,
     lifecycle: Lifecycle,
     connections: Connections,
 ) -> FastAPI:
-    """The HTTP application on an engine; starting the application starts the engine.
+    """The HTTP application; starting it starts the models.
 
     Args:
-        engine: computes the masks.
+        supply: the models to serve.
         settings: the limits.
         metrics: filled with what happens.
         lifecycle: where the service stands; the server moves it forward.
@@ -66,16 +69,22 @@ def create_app(
     Raises:
         StartError: a setting cannot be met.
     """
-    house = House(engine, settings, metrics, lifecycle, lambda: connections.unread_bytes)
-    pipeline = Pipeline(engine, house, settings, metrics)
-
+    house = House(settings, metrics, lifecycle, lambda: connections.unread_bytes)
+    workshop = Workshop(settings)
+    models = Models(
+        lambda engine: Pipeline(engine, house, workshop, settings, metrics),
+        supply.provider,
+        settings.default_model,
+    )
+    repository = supply.repository(models, settings)
     tracing = start_traces()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine.start()
-        yield
-        await pipeline.close(lifecycle.time_left / 2)
+        async with kept(models, supply, repository, settings):
+            yield
+        await models.close(lifecycle.time_left / 2)
+        workshop.close()
         if tracing:
             await asyncio.to_thread(tracing.stop, lifecycle.time_left)
 
@@ -89,10 +98,11 @@ def create_app(
         redoc_url=None,
         telemetry=telemetry(tracing),
     )
-    app.state.pipeline = pipeline
+    app.state.models = models
+    app.state.repository = repository
     app.state.lifecycle = lifecycle
     app.state.metrics = metrics
-    stock.watch(metrics, pipeline, settings, lifecycle, connections)
+    stock.watch(metrics, models, repository, house, settings, lifecycle, connections)
     # The last one is the outermost.
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)

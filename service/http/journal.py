@@ -106,6 +106,7 @@ def fields(scope: Scope, route: str, record: Record, seconds: float) -> dict[str
         "route": route,
         "status": record.status,
         "reason": record.reason or None,
+        "model": record.model,
         "ms": milliseconds(seconds),
         "bytes_in": record.received,
         "bytes_out": record.sent,

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from service.errors import UnknownModel
+from service.http.record import record_of
 from service.pipeline import Pipeline
+from service.repository.models import Models
 
 
-def find_pipeline(request: Request, name: str | None = None) -> Pipeline:
-    """The pipeline of the named model, or of the only one.
+def models_of(request: Request) -> Models:
+    """All that are loaded."""
+    models: Models = request.app.state.models
+    return models
+
+
+def find_pipeline(
+    request: Request, name: str | None = None, version: int | None = None
+) -> Pipeline:
+    """The pipeline of the named model, or of the only one; the newest version unless one is asked
+    for.
 
     Raises:
         UnknownModel: no such model is loaded.
+        Unavailable: it is being loaded.
+        InvalidParameter: none is named, and several are loaded.
     """
-    pipeline: Pipeline = request.app.state.pipeline
-    loaded = pipeline.engine.card.name
-    if name is not None and name != loaded:
-        raise UnknownModel(f"there is no model {name[:80]!r}; loaded: {loaded}")
+    pipeline = models_of(request).find(name, version)
+    record_of(request).model = pipeline.engine.card.name
     return pipeline

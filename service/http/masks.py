@@ -53,6 +53,7 @@ class CallQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, description="name of a loaded model")
+    version: int | None = Field(None, ge=1, description="version of it; the newest if absent")
 
 
 class OverlayQuery(CallQuery):
@@ -79,7 +80,7 @@ async def mask(
     request: Request, query: Annotated[CallQuery, Query()], timeout: Timeout = None
 ) -> Response:
     """A palette PNG as large as the picture: each pixel is its class id."""
-    pipeline = find_pipeline(request, query.model)
+    pipeline = find_pipeline(request, query.model, query.version)
     palette = pipeline.engine.card.palette
     data, timing = await serve(
         request, pipeline, timeout, lambda found: palette_png(found.mask(), palette)
@@ -106,7 +107,7 @@ async def overlay(
     timeout: Timeout = None,
 ) -> Response:
     """The photo with each pixel's class colour blended over it."""
-    pipeline = find_pipeline(request, query.model)
+    pipeline = find_pipeline(request, query.model, query.version)
     card = pipeline.engine.card
     chosen = None if query.classes is None else choose_classes(query.classes, card)
     media_type = choose_type(accept)
@@ -129,7 +130,7 @@ async def segments(
     request: Request, query: Annotated[SegmentsQuery, Query()], timeout: Timeout = None
 ) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
-    pipeline = find_pipeline(request, query.model)
+    pipeline = find_pipeline(request, query.model, query.version)
     card = pipeline.engine.card
 
     def write(found: Segmented) -> bytes:

@@ -22,6 +22,7 @@ STATUS: dict[type[errors.RequestError], int] = {
     errors.MalformedRequest: 400,
     errors.Unauthorised: 401,
     errors.UnknownModel: 404,
+    errors.NotLoaded: 422,
     errors.SlowUpload: 408,
     errors.TooManyBytes: 413,
     errors.TooManyPixels: 413,

@@ -37,6 +37,8 @@ class Record:
     status: int = CLIENT_CLOSED
     reason: Reason = "hung_up"
     """Why there was no answer; empty once there is one."""
+    model: str | None = None
+    """Name of the model that it means."""
     received: int = 0
     """Bytes of the body."""
     sent: int = 0

@@ -74,18 +74,32 @@ class Placed(BaseModel):
 class Model(ModelCard):
     """A loaded model."""
 
-    version: str
+    version: int
+    """Which one of the files of its name it is."""
+    digest: str
     """The first twelve digits of the file's SHA-256."""
     provider: str
     """What it really runs on: "cpu", "openvino", "cuda" or "tensorrt"."""
+    memory_bytes: int
+    """What the process grew by when it was loaded and warmed; a rough figure under load."""
     buckets: list[Size]
     """The sizes that pictures are scaled and padded to."""
     placement: Placed | None
     """Absent while it is being measured."""
 
 
+class Failed(BaseModel):
+    """A model file that could not be loaded."""
+
+    name: str
+    version: int
+    detail: str
+
+
 class Models(BaseModel):
     models: list[Model]
+    failed: list[Failed]
+    """Files of the folder of models that could not be loaded."""
 
 
 class Health(BaseModel):

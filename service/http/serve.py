@@ -30,7 +30,7 @@ async def serve(
     Returns:
         What `make` made, and the headers that tell how long each stage took.
     """
-    with pipeline.house.visit(timeout) as visit:
+    with pipeline.visit(timeout) as visit:
         record_of(request).visit = visit
         try:
             data = await read_in_time(request, pipeline, visit)

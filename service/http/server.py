@@ -10,11 +10,12 @@ from types import FrameType
 
 import uvicorn
 
-from service.engine.engine import Engine
 from service.http.app import create_app
 from service.http.connections import Connections
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
+from service.repository.models import Models
+from service.repository.supply import Supply
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,20 +31,20 @@ class DrainingServer(uvicorn.Server):
     """Serves until a stop signal, or until something is wrong that only a restart can heal."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, metrics: Metrics, most_connections: int
+        self, supply: Supply, settings: Settings, metrics: Metrics, most_connections: int
     ) -> None:
         """
         Args:
-            engine: computes the masks; started and closed with the server.
+            supply: the models; started and closed with the server.
             settings: limits and times.
             metrics: filled with what happens.
             most_connections: open at the same time; more close those that are idle.
         """
         self._settings = settings
-        self._engine = engine
         self._lifecycle = Lifecycle()
         connections = Connections(settings, metrics, most_connections)
-        app = create_app(engine, settings, metrics, self._lifecycle, connections)
+        app = create_app(supply, settings, metrics, self._lifecycle, connections)
+        self.models: Models = app.state.models
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -57,7 +58,7 @@ class DrainingServer(uvicorn.Server):
         config.http = connections.make  # type: ignore[assignment]
         super().__init__(config)
         self.trouble: str | None = None
-        """What went wrong with the engine, even if it is over by now."""
+        """What went wrong with a model, even if it is over by now."""
         self._asked_to_stop = 0
         self._leaving: asyncio.Task[None] | None = None
 
@@ -69,7 +70,7 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
-        self.trouble = self.trouble or self._engine.trouble
+        self.trouble = self.trouble or self.models.trouble
         if self._leaving is None and (self._asked_to_stop or self.trouble):
             self._leaving = asyncio.create_task(self._leave())
         return await super().on_tick(counter)
@@ -78,7 +79,7 @@ class DrainingServer(uvicorn.Server):
         settings, lifecycle = self._settings, self._lifecycle
         lifecycle.stage = "leaving"
         # Nobody turns away from a service that was never ready.
-        pause = settings.drain_delay if self._engine.placement else 0
+        pause = settings.drain_delay if self.models.was_ready else 0
         log.info("stopping: not ready any more, closed in %g s", pause)
         await self._until(pause, lambda: self._asked_to_stop > 1)
         lifecycle.stage = "shut"

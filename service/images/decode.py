@@ -144,6 +144,17 @@ def decode(
     return Picture(upright, width, height)
 
 
+def from_array(pixels: NDArray[np.uint8], max_pixels: int) -> Picture:
+    """A picture of pixels uint8 [H, W, 3], RGB, which are shared and not copied.
+
+    Raises:
+        TooManyPixels: more than `max_pixels`.
+    """
+    height, width, _ = pixels.shape
+    _check_size(width, height, max_pixels)
+    return Picture(Image.fromarray(pixels), width, height)
+
+
 def _open(data: bytes, max_pixels: int, formats: Sequence[FormatName]) -> ImageFile.ImageFile:
     """Read the header; no pixel is decoded."""
     name = claimed(data)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -17,11 +18,12 @@ from service.engine.engine import Engine
 from service.engine.model import Placement
 from service.http.server import DrainingServer
 from service.metrics import Metrics
+from service.repository.supply import Supply
 from service.settings import Settings
 from service.start import listen
 from tests.e2e.conftest import Server, serving
 from tests.e2e.test_bad_requests import assert_problem, send
-from tests.e2e.test_operation import read_metrics
+from tests.e2e.test_operation import read_metrics, total
 from tests.service import pictures
 from tests.service.models import SMALL, SOON, HeldModel
 
@@ -51,7 +53,7 @@ def crowd(running: Server, guests: int) -> Iterator[list[Future[httpx.Response]]
 
 def wait_for_depth(client: httpx.Client, depth: int) -> None:
     for _ in range(500):
-        if read_metrics(client)[("deeplab_queue_depth",)] == depth:
+        if total(client, "deeplab_queue_depth") == depth:
             return
         time.sleep(0.01)
     raise AssertionError(f"the queue never held {depth}")
@@ -67,7 +69,7 @@ def test_what_cannot_be_done_in_time_is_refused_at_once_and_told_when_to_come_ba
     with serving(*SLOW) as running, httpx.Client(base_url=running.url, timeout=SOON) as client:
         assert client.post("/v1/mask", content=JPEG).status_code == 200
         with crowd(running, 6) as answers:
-            wait = read_metrics(client)[("deeplab_expected_wait_seconds",)]
+            wait = total(client, "deeplab_expected_wait_seconds")
             in_haste = client.post("/v1/mask", content=JPEG, headers={"X-Request-Timeout": "0.5"})
             assert_problem(in_haste, 503, "6 requests are being answered, which takes about")
             assert 1 <= int(in_haste.headers["retry-after"]) <= math.ceil(wait)
@@ -162,11 +164,14 @@ def test_bad_pictures_fail_alone(client: httpx.Client) -> None:
 def small_service(model: HeldModel, **settings: object) -> Iterator[httpx.Client]:
     """The application on a model of the test's own, in a thread of this process."""
     metrics = Metrics()
-    engine = Engine(model, (SMALL,), 16, observe=metrics.observe_batch)
+    engine = Engine(model, (SMALL,), 16, observe=partial(metrics.observe_batch, "held"))
     listener = listen("127.0.0.1", 0)
     host, port = listener.getsockname()
     server = DrainingServer(
-        engine, Settings.model_validate(settings), metrics, most_connections=100
+        Supply(model.provider, engine),
+        Settings.model_validate(settings),
+        metrics,
+        most_connections=100,
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

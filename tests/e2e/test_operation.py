@@ -24,6 +24,7 @@ from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
 
+NAME = "camvid-mobilenetv2"
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
 
 
@@ -35,6 +36,13 @@ def read_metrics(client: httpx.Client) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def total(client: httpx.Client, name: str) -> float:
+    """A metric, summed over its series."""
+    found = [value for key, value in read_metrics(client).items() if key[0] == name]
+    assert found, f"there is no {name}"
+    return sum(found)
 
 
 def test_health(client: httpx.Client) -> None:
@@ -69,15 +77,15 @@ def test_requests_and_stages_are_counted(client: httpx.Client) -> None:
     assert grown("deeplab_requests_total", "unsupported_format", "/v1/mask", "415") == 1
     assert grown("deeplab_requests_total", "not_found", "unmatched", "404") == 1
     assert grown("deeplab_request_seconds_count", "/v1/mask", "200") == 3
-    assert grown("deeplab_batch_size_count", "513x385") >= 1
-    assert grown("deeplab_batch_size_sum", "513x385") == 3
+    assert grown("deeplab_batch_size_count", "513x385", NAME) >= 1
+    assert grown("deeplab_batch_size_sum", "513x385", NAME) == 3
     for stage in ("infer", "encode"):
         assert grown("deeplab_stage_seconds_count", stage) == 3
         assert grown("deeplab_stage_seconds_sum", stage) > 0
     for stage in ("read", "decode", "queue"):
         assert grown("deeplab_stage_seconds_count", stage) == 4
-    assert ("deeplab_queue_depth",) in after
-    assert any({"deeplab_model_info", "camvid-mobilenetv2"} <= set(key) for key in after)
+    assert ("deeplab_queue_depth", NAME, "1") in after
+    assert any({"deeplab_model_info", NAME} <= set(key) for key in after)
     assert not any("/no/such" in part for key in after for part in key)
 
 

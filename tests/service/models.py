@@ -58,7 +58,7 @@ class HeldModel:
     """The built-in model on one held session."""
 
     provider = "cpu"
-    version = "held"
+    digest = "held"
 
     def __init__(self, max_batch: int = 1) -> None:
         self.session = HeldSession()

@@ -19,8 +19,9 @@ from service.house import House
 from service.images.decode import Picture, decode
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
-from service.pipeline import LARGE_PIXELS, Pipeline
+from service.pipeline import Pipeline
 from service.settings import Settings
+from service.workshop import LARGE_PIXELS, Workshop
 from tests.service import pictures
 from tests.service.models import SMALL, SOON, HeldModel
 
@@ -59,15 +60,15 @@ def small_pipeline(**settings: object) -> Iterator[Pipeline]:
     engine = Engine(model, (SMALL,), 16)
     engine.start()
     engine.wait_ready()
-    house = House(engine, chosen, metrics, Lifecycle(), lambda: 0)
+    house = House(chosen, metrics, Lifecycle(), lambda: 0)
     try:
-        yield Pipeline(engine, house, chosen, metrics)
+        yield Pipeline(engine, house, Workshop(chosen), chosen, metrics)
     finally:
         engine.close()
 
 
 async def answer(pipeline: Pipeline, data: bytes) -> tuple[int, int]:
-    with pipeline.house.visit() as visit:
+    with pipeline.visit() as visit:
         return await pipeline.answer(data, visit, lambda found: found.mask().shape)
 
 
@@ -121,14 +122,16 @@ def test_an_upload_whose_time_is_just_over_is_not_taken_for_the_slowest(
 ) -> None:
     monkeypatch.setattr("service.house.NEW_SECONDS", 0.0)
 
-    async def scene(house: House) -> None:
+    async def scene(pipeline: Pipeline) -> None:
+        house = pipeline.house
+
         async def stall() -> None:
-            with house.visit() as visit:
+            with pipeline.visit() as visit:
                 async with house.uploading(visit):
                     await asyncio.sleep(SOON)
 
         async def come_when_it_expires() -> None:
-            with house.visit() as visit:
+            with pipeline.visit() as visit:
                 # In the very turn of the event loop in which the other one's time is over.
                 (clock,) = house._uploads
                 while not clock.expired():
@@ -143,4 +146,4 @@ def test_an_upload_whose_time_is_just_over_is_not_taken_for_the_slowest(
             await stalled
 
     with small_pipeline(upload_timeout=0.1, max_uploads=1) as pipeline:
-        asyncio.run(scene(pipeline.house))
+        asyncio.run(scene(pipeline))

@@ -144,7 +144,7 @@ def test_openvino_and_cuda_get_what_was_chosen() -> None:
 
 
 def test_buckets_are_the_file_s_or_the_settings() -> None:
-    model = load_model(settings(sessions=1, threads=1))
+    model = load_model(settings(sessions=1, threads=1), BUILT_IN_MODEL)
     assert set(map(str, buckets_of(settings(), model.card))) == {
         "513x513",
         "513x385",
@@ -166,7 +166,7 @@ def test_buckets_are_the_file_s_or_the_settings() -> None:
 )
 def test_a_setting_that_the_provider_does_not_heed_is_refused(chosen: dict[str, object]) -> None:
     with pytest.raises(StartError, match=f"setting {next(iter(chosen))} has no meaning"):
-        load_model(settings(**chosen))
+        load_model(settings(**chosen), BUILT_IN_MODEL)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Which models are served: those of a folder, loaded, replaced and removed while serving."""
