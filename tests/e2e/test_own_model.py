@@ -14,7 +14,7 @@ from PIL import Image
 
 from export.commands.adopt import main
 from tests.e2e.conftest import serving
-from tests.e2e.pages import commands, read_page, run_curl, run_line
+from tests.e2e.following import run_curl, run_line
 from tests.export.foreign_families import FAMILIES, by_hand
 from tests.export.foreign_models import (
     Export,
@@ -24,9 +24,10 @@ from tests.export.foreign_models import (
     TorchvisionLike,
     write,
 )
+from tests.pages import Page
 from tests.service.pictures import encoded, photo
 
-PAGE = read_page("docs/own-model.md")
+PAGE = Page("docs/own-model.md")
 LIGHT = ("--sessions", "1", "--threads", "1", "--max-batch", "2")
 
 
@@ -46,18 +47,18 @@ def test_the_page_is_true(tmp_path: Path, shapes: Path) -> None:
     write(SegformerLike(150), tmp_path / "segformer.onnx")
     write_photos(tmp_path / "photos")
     write_cracks(shapes, tmp_path / "data")
-    for line in commands(PAGE, "deeplab"):
+    for line in PAGE.commands("deeplab"):
         assert "agreement with the file as it is: " in run_line(line, tmp_path)
     with Image.open(tmp_path / "preview.png") as sheet:
         assert sheet.width > 1000
-    (serve,) = commands(PAGE, "deeplab-serve")
+    (serve,) = PAGE.commands("deeplab-serve")
     flags = (*shlex.split(serve)[1:], "--buckets", "129x129", *LIGHT)
     with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:
         models = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
         assert set(models) == {"voc", "cracks", "streets", "scenes"}
         assert models["voc"]["backbone"] == "ResNet-50, torchvision"
         assert 0 < models["cracks"]["quality"]["value"] < 1
-        for line in commands(PAGE, "curl"):
+        for line in PAGE.commands("curl"):
             run_curl(line, tmp_path, running.url)
     with Image.open(tmp_path / "overlay.jpg") as overlay:
         assert overlay.size == (320, 240)

@@ -1,34 +1,17 @@
-"""The commands that a page of the documentation shows."""
+"""Running what a page of the documentation tells its reader to run."""
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.pages import ROOT, Page
 
-
-def read_page(name: str) -> str:
-    """A page by its path below the root."""
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def shell_lines(page: str) -> list[str]:
-    """The commands of a page's shell blocks, continued lines joined, comments cut."""
-    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    joined = "\n".join(blocks).replace("\\\n", " ")
-    return [line for raw in joined.splitlines() if (line := raw.split("  #")[0].strip())]
-
-
-def commands(page: str, program: str) -> list[str]:
-    """Those of them that begin with a program's name; there are some."""
-    found = [line for line in shell_lines(page) if line.split()[0] == program]
-    assert found, f"the page has no {program} command"
-    return found
+FEW_STEPS = ("--steps", "2", "--batch-size", "2", "--crop", "49", "65", "--warmup-steps", "0")
+"""What keeps `deeplab train` short."""
 
 
 def run_line(line: str, folder: Path, *more: str) -> str:
@@ -50,3 +33,12 @@ def run_curl(line: str, folder: Path, url: str) -> str:
     """Run a curl command against a running server in place of the page's."""
     here = line.replace("http://127.0.0.1:8000", url)
     return run_line(here, folder, "--fail", "--silent", "--show-error")
+
+
+def run_deeplab(page: Page, folder: Path) -> list[str]:
+    """Run a page's `deeplab` commands, training for a few steps only; their actions."""
+    lines = page.commands("deeplab")
+    for line in lines:
+        here = line.replace("export/recipes", str(ROOT / "export" / "recipes"))
+        run_line(here, folder, *(FEW_STEPS if line.split()[1] == "train" else ()))
+    return [line.split()[1] for line in lines]
