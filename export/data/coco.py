@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,18 +137,17 @@ def read_coco(path: Path) -> CocoFile:
         raise UserError(f"{path} is no JSON file ({error})") from error
 
 
-def draw(
-    picture: Picture, objects: Iterable[Annotation], ids: Mapping[int, int]
-) -> NDArray[np.uint8]:
+def draw(task: Task) -> NDArray[np.uint8]:
     """The label map uint8 [H, W] of a picture.
 
     Raises:
         UserError: an outline is none, or of another size.
     """
-    found = [(_outline(item, picture), item) for item in objects]
+    picture = task.picture
+    found = [(_outline(item, picture), item) for item in task.objects]
     mask = np.zeros((picture.height, picture.width), np.uint8)
     for inside, item in sorted(found, key=lambda pair: int(pair[0].sum()), reverse=True):
-        mask[inside] = IGNORED if item.iscrowd else ids[item.category_id]
+        mask[inside] = IGNORED if item.iscrowd else task.ids[item.category_id]
     return mask
 
 
@@ -214,9 +213,7 @@ def _write(task: Task, folder: Path) -> None:
             f"is {size[0]}x{size[1]}, but was labelled as {picture.width}x{picture.height}; "
             "perhaps it is turned by an EXIF orientation: save it upright",
         )
-    write_whole(
-        folder / "masks" / f"{source.stem}.png", mask_png(draw(picture, task.objects, task.ids))
-    )
+    write_whole(folder / "masks" / f"{source.stem}.png", mask_png(draw(task)))
     target = folder / "images" / source.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)

@@ -103,9 +103,7 @@ def test_confidence_is_the_probability_of_the_class(
     family = FAMILIES[name]
     foreign, own = adopted(family, tmp_path, photos, "--confidence")
     image = picture(2, 256, 256)
-    mask, confidence = onnxruntime.InferenceSession(own).run(
-        ["mask", "confidence"], {"image": image[None]}
-    )
+    mask, confidence = Session(own, "cpu").run_both(image[None])
     (values,) = onnxruntime.InferenceSession(foreign).run(
         [family.output], {family.export.input_name: normalised(image, bgr=False)}
     )
