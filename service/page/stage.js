@@ -23,7 +23,10 @@ export class Stage {
     for (const kind of ["pointermove", "pointerdown"]) {
       element.addEventListener(kind, (event) => this.#point(event));
     }
-    element.addEventListener("pointerleave", () => this.#leave());
+    // A finger that is lifted leaves too, and its name should stay to be read.
+    element.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") this.#leave();
+    });
     element.addEventListener("blur", () => this.#leave());
     element.addEventListener("keydown", (event) => this.#press(event));
     new ResizeObserver(() => this.#sharpen()).observe(element);

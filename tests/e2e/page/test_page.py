@@ -22,6 +22,7 @@ from tests.service import pictures
 pytestmark = pytest.mark.xdist_group("page")
 
 STREET = SAMPLE_PICTURE.read_bytes()
+TIMES = "\N{MULTIPLICATION SIGN}"
 SHOWN = "() => document.getElementById('status').textContent"
 DROP = """async ([type, name, bytes]) => {
   const transfer = new DataTransfer();
@@ -92,7 +93,7 @@ def test_a_picture_can_be_dropped_and_pasted(visit: Visit, way: str) -> None:
     visit.open()
     visit.page.evaluate(DROP, [way, "mine.jpg", list(STREET)])
     visit.wait("mine.jpg")
-    assert visit.page.inner_text("#size").startswith("mine.jpg, 768 × 576")
+    assert visit.page.inner_text("#size").startswith(f"mine.jpg, 768 {TIMES} 576")
 
 
 def test_what_is_dropped_without_a_file_is_told(visit: Visit) -> None:
@@ -105,7 +106,7 @@ def test_the_sample_and_the_camera(visit: Visit) -> None:
     visit.open()
     visit.page.click("[data-sample]")
     visit.wait("street.jpg")
-    assert visit.page.inner_text("#size").startswith("street.jpg, 768 × 576")
+    assert visit.page.inner_text("#size").startswith(f"street.jpg, 768 {TIMES} 576")
     visit.page.click("#camera")
     expect(visit.page.locator("video")).not_to_have_js_property("videoWidth", 0)
     visit.page.click("dialog [value=take]")
