@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
 from service.house import House
-from service.http import docs, info, masks, problems, stock
+from service.http import docs, info, masks, page, problems, stock
 from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
@@ -115,6 +115,8 @@ def create_app(
         Journal, metrics=metrics, lifecycle=lifecycle, access_log=settings.access_log
     )
     app.add_middleware(SecurityHeaders)
+    if settings.page:
+        page.install(app, settings)
     if settings.docs:
         docs.install(app)
     problems.install(app)
