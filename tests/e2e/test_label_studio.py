@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.conftest import FAST, SERVE, Server, serving
+from tests.e2e.test_models import wait_until
 from tests.service import pictures
 from tests.service.brushes import decode
 
@@ -41,12 +42,10 @@ class LabelStudio(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        if self.headers.get("Authorization") != f"Token {TOKEN}":
+        if self.headers.get("Authorization") != f"Token {self.server.token}":
             self.answer(401, b"who are you?")
-        elif self.path == "/data/upload/1/photo.jpg":
-            self.answer(200, PHOTO)
-        elif self.path == "/data/upload/1/other%20one.png?d=1":
-            self.answer(200, OTHER)
+        elif self.path in self.server.files:
+            self.answer(200, self.server.files[self.path])
         elif self.path == "/moved":
             self.answer(302, b"", Location="/data/upload/1/photo.jpg")
         elif self.path == "/elsewhere":
@@ -62,8 +61,6 @@ class LabelStudio(BaseHTTPRequestHandler):
                 self.wfile.write(bytes(10_000))
         elif self.path == "/packed":
             self.answer(200, PHOTO, **{"Content-Encoding": "gzip"})
-        elif self.path == "/text":
-            self.answer(200, b"not a picture")
         else:
             self.answer(404, b"nothing")
 
@@ -87,6 +84,12 @@ class Studio(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), LabelStudio)
+        self.token = TOKEN
+        self.files = {
+            "/data/upload/1/photo.jpg": PHOTO,
+            "/data/upload/1/other%20one.png?d=1": OTHER,
+            "/text": b"not a picture",
+        }
         self.asked: list[str] = []
         self.elsewhere = ""
 
@@ -184,6 +187,11 @@ def painted(region: dict[str, Any]) -> np.ndarray:
     return values[..., 3] == 255
 
 
+def said(server: Server, text: str) -> int:
+    """Lines of the log so far that say something."""
+    return sum(text in line for line in server.output)
+
+
 def test_it_is_connected(client: httpx.Client) -> None:
     assert client.get("/health").json()["status"] == "UP"
     answer = client.post(
@@ -205,7 +213,7 @@ def test_a_new_project_without_labels_may_be_connected(
 ) -> None:
     for schema in ("<View></View>", None, config("unicorn")):
         assert client.post("/setup", json={"project": "2.1", "schema": schema}).status_code == 200
-    assert sum("will get no predictions" in line for line in server.output) == 3
+    wait_until(lambda: said(server, "will get no predictions") == 3)
 
 
 @pytest.mark.parametrize("address", ["/data/upload/1/photo.jpg", "{host}/data/upload/1/photo.jpg"])
@@ -263,7 +271,7 @@ def test_a_broken_picture_does_not_cost_the_others(
     asked = request(config(*found), inline(PHOTO), "/text", "/nothing", inline(PHOTO))
     results = client.post("/predict", json=asked).json()["results"]
     assert [len(prediction["result"]) > 0 for prediction in results] == [True, False, False, True]
-    assert any("task 3 of Label Studio has no prediction" in line for line in server.output)
+    wait_until(lambda: said(server, "task 3 of Label Studio has no prediction"))
 
 
 @pytest.mark.parametrize(
@@ -382,7 +390,7 @@ def test_a_key_is_sent_as_the_password(tmp_path: Path) -> None:
 
 
 def test_the_token_is_never_shown(server: Server) -> None:
-    assert not any(TOKEN in line for line in server.output)
+    assert not said(server, TOKEN)
 
 
 def test_a_token_wants_a_host() -> None:
