@@ -24,8 +24,16 @@ async def serve(
     pipeline: Pipeline,
     timeout: float | None,
     make: Callable[[Segmented], T],
+    confidence: bool = False,
 ) -> tuple[T, dict[str, str]]:
     """Walk one request through the house: admit, read, segment, make the answer.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself.
+        make: makes the answer, off the event loop.
+        confidence: whether what it is given should tell how sure the model is.
 
     Returns:
         What `make` made, and the headers that tell how long each stage took.
@@ -34,7 +42,7 @@ async def serve(
         record_of(request).visit = visit
         try:
             data = await read_in_time(request, pipeline, visit)
-            made = await while_connected(request, pipeline.answer(data, visit, make))
+            made = await while_connected(request, pipeline.answer(data, visit, make, confidence))
         except asyncio.CancelledError as error:
             # The server gives up on running requests when its time to stop is over.
             raise Unavailable(
