@@ -13,6 +13,7 @@ from service.cleaning import Cleaning, choose_classes, palette_with_ignored
 from service.engine.engine import Engine
 from service.errors import InvalidParameter
 from service.http.lookup import find_pipeline
+from service.http.preferences import parse_preferences
 from service.http.problems import described
 from service.http.serve import serve
 from service.http.upload import OPENAPI_BODY
@@ -175,14 +176,7 @@ async def overlay(
 
 def choose_type(accept: str, offered: Collection[str] = OVERLAY_TYPES) -> str:
     """The media type that an `Accept` header likes best; the first where it leaves the choice."""
-    preferences: dict[str, float] = {}
-    for item in accept.split(","):
-        kind, *parameters = (part.strip() for part in item.lower().split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            preferences[kind] = float(quality)
-        except ValueError:
-            continue
+    preferences = parse_preferences(accept)
 
     def liking(media_type: str) -> float:
         wildcards = (media_type, "image/*", "*/*")

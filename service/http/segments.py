@@ -15,7 +15,15 @@ from service.errors import InvalidParameter
 from service.http.geojson import feature_collection
 from service.http.lookup import find_pipeline
 from service.http.masks import PROBLEMS, CleanQuery, Timeout
-from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
+from service.http.schemas import (
+    Box,
+    CompressedRunLengths,
+    Region,
+    RunLengths,
+    Segment,
+    Segments,
+    Size,
+)
 from service.http.serve import serve
 from service.http.upload import OPENAPI_BODY
 from service.images import shapes
@@ -115,11 +123,13 @@ def describe(
     height, width = found.size
 
     def segment(area: shapes.Area) -> Segment:
-        rle = regions = None
-        if geometry in ("rle", "coco"):
-            lengths = shapes.run_lengths(mask == area.id)
-            counts = lengths if geometry == "rle" else shapes.compressed_counts(lengths)
+        rle = coco = regions = None
+        if geometry == "rle":
+            counts = shapes.run_lengths(mask == area.id)
             rle = RunLengths(size=(height, width), counts=counts)
+        elif geometry == "coco":
+            text = shapes.compressed_counts(shapes.run_lengths(mask == area.id))
+            coco = CompressedRunLengths(size=(height, width), counts=text)
         elif geometry == "polygons":
             outlines = shapes.polygons(coarse == area.id, (height, width), tolerance)
             regions = [Region(exterior=o.exterior, holes=o.holes) for o in outlines]
@@ -133,6 +143,7 @@ def describe(
             confidence=mean_confidence(found, area.id) if scores else None,
             box=Box(x=x, y=y, width=box_width, height=box_height),
             rle=rle,
+            coco=coco,
             polygons=regions,
         )
 
