@@ -67,13 +67,20 @@ class Pipeline:
         """Let a request for this model in: see `House.visit`."""
         return self.house.visit(self.line, timeout)
 
-    async def answer(self, source: Source, visit: Visit, make: Callable[[Segmented], T]) -> T:
+    async def answer(
+        self,
+        source: Source,
+        visit: Visit,
+        make: Callable[[Segmented], T],
+        confidence: bool = False,
+    ) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
         Args:
             source: the file's bytes, or pixels that are not changed meanwhile.
             visit: the request's place in the house.
             make: runs off the event loop.
+            confidence: whether what it is given should tell how sure the model is.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
@@ -83,7 +90,7 @@ class Pipeline:
             try:
                 async with asyncio.timeout(visit.time_left), self._places:
                     visit.stages.add("queue", time.monotonic() - waiting)
-                    found = await self._segment(source, visit)
+                    found = await self._segment(source, visit, confidence)
                     made = await self.workshop.work(
                         visit, "encode", lambda: make(found), found.size[0] * found.size[1]
                     )
@@ -93,7 +100,7 @@ class Pipeline:
         self._metrics.count_picture(self.engine.card.name, height * width)
         return made
 
-    async def _segment(self, source: Source, visit: Visit) -> Segmented:
+    async def _segment(self, source: Source, visit: Visit, confidence: bool) -> Segmented:
         card, buckets = self.engine.card, self.engine.buckets
         enough = max(bucket.long_side for bucket in buckets)
 
@@ -113,12 +120,13 @@ class Pipeline:
             fitted, photo = await work(visit, "decode", prepare_large, picture.pixels)
         height, width, _ = fitted.tensor.shape
         visit.bucket = Bucket(height, width)
-        future = self.engine.submit(fitted.tensor, visit.deadline)
+        future = self.engine.submit(fitted.tensor, visit.deadline, confidence)
         answer = await asyncio.wrap_future(future)
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
+        read = partial(self._read, source)
+        return Segmented(fitted, answer.mask, photo, read, answer.confidence)
 
     def _read(
         self, source: Source, enough: int | None = None, unasked: int | None = None

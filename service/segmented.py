@@ -21,16 +21,30 @@ class Segmented:
         model_mask: NDArray[np.uint8],
         photo: Image.Image | None,
         decode_photo: Callable[[], Picture],
+        model_confidence: NDArray[np.uint8] | None = None,
     ) -> None:
         self._fitted = fitted
         self._model_mask = model_mask
         self._photo = photo
         self._decode_photo = decode_photo
+        self._model_confidence = model_confidence
 
     @property
     def model_mask(self) -> NDArray[np.uint8]:
         """Class ids uint8 [h, w] at the size the model saw, without padding."""
         return self._fitted.crop(self._model_mask)
+
+    @property
+    def confidence(self) -> NDArray[np.uint8]:
+        """255 times the probability of each class of `model_mask`, which was asked for."""
+        assert self._model_confidence is not None
+        return self._fitted.crop(self._model_confidence)
+
+    def with_mask(self, mask: NDArray[np.uint8]) -> Segmented:
+        """The same picture with another mask [h, w] at the size that the model saw."""
+        return Segmented(
+            self._fitted, mask, self._photo, self._decode_photo, self._model_confidence
+        )
 
     @property
     def size(self) -> tuple[int, int]:

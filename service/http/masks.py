@@ -1,26 +1,26 @@
-"""The three calls that turn a photo into a mask, an overlay or JSON."""
+"""The calls that answer with a whole picture, and what all calls take."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.contract import ModelCard
+from service.cleaning import Cleaning, choose_classes, palette_with_ignored
+from service.engine.engine import Engine
 from service.errors import InvalidParameter
 from service.http.lookup import find_pipeline
+from service.http.preferences import parse_preferences
 from service.http.problems import described
-from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
 from service.http.serve import serve
 from service.http.upload import OPENAPI_BODY
-from service.images import shapes
 from service.images.encode import OVERLAY_TYPES, blend, encode_photo
-from service.images.png import palette_png
+from service.images.mask_formats import MASK_FORMATS, FormatName
 from service.segmented import Segmented
 
-Geometry = Literal["none", "rle", "polygons"]
 Timeout = Annotated[
     float | None,
     Header(
@@ -56,36 +56,89 @@ class CallQuery(BaseModel):
     version: int | None = Field(None, ge=1, description="version of it; the newest if absent")
 
 
-class OverlayQuery(CallQuery):
-    alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
+class CleanQuery(CallQuery):
+    """What every call takes that answers with a mask or with what is made of one."""
+
     classes: str | None = Field(
-        None, description="names or ids to draw, separated by commas; all if absent"
+        None,
+        description="names or ids of classes, separated by commas: all others become the model's "
+        "ignored id",
+    )
+    min_area: int = Field(
+        0,
+        ge=0,
+        description="pixels of the picture: smaller connected regions are given to what "
+        "surrounds them",
+    )
+    confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="probability of its class that a pixel needs: less sure ones become the "
+        "model's ignored id",
+    )
+
+    def cleaning(self, engine: Engine) -> Cleaning:
+        """What is asked of the mask of a model.
+
+        Raises:
+            InvalidParameter: the model has no such class, or no confidence to tell.
+        """
+        if self.confidence is not None:
+            engine.require_confidence()
+        chosen = None if self.classes is None else choose_classes(self.classes, engine.card)
+        return Cleaning(chosen, self.min_area, self.confidence)
+
+
+class MaskQuery(CleanQuery):
+    format: FormatName = Field(
+        "palette",
+        description="class ids as a PNG, with the model's colours or in grey; a PNG that is white "
+        "where any of `classes` is and else black; or NumPy's own format",
+    )
+    size: Literal["picture", "model"] = Field(
+        "picture", description="as large as the picture, or as the model saw it"
     )
 
 
-class SegmentsQuery(CallQuery):
-    geometry: Geometry = Field(
-        "none", description="outline of each class: COCO run lengths or polygons"
-    )
+class OverlayQuery(CleanQuery):
+    alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
 
 
 @router.post(
     "/mask",
-    summary="Class ids as a palette PNG",
+    summary="The class of each pixel",
     openapi_extra=OPENAPI_BODY,
     response_class=Response,
-    responses={200: {"content": {"image/png": BINARY}, "description": "pixel = class id"}},
+    responses={
+        200: {
+            "content": {kind.media_type: BINARY for kind in MASK_FORMATS.values()},
+            "description": "pixel = class id",
+        }
+    },
 )
 async def mask(
-    request: Request, query: Annotated[CallQuery, Query()], timeout: Timeout = None
+    request: Request, query: Annotated[MaskQuery, Query()], timeout: Timeout = None
 ) -> Response:
-    """A palette PNG as large as the picture: each pixel is its class id."""
+    """A palette PNG as large as the picture, or what else is asked for: pixel = class id."""
     pipeline = find_pipeline(request, query.model, query.version)
-    palette = pipeline.engine.card.palette
-    data, timing = await serve(
-        request, pipeline, timeout, lambda found: palette_png(found.mask(), palette)
-    )
-    return Response(data, media_type="image/png", headers=timing)
+    card, cleaning = pipeline.engine.card, query.cleaning(pipeline.engine)
+    if query.format == "binary" and query.classes is None:
+        raise InvalidParameter(
+            "format=binary needs to know what is white: add classes=, with names"
+        )
+    palette = card.palette if cleaning == Cleaning() else palette_with_ignored(card)
+    kind = MASK_FORMATS[query.format]
+
+    def write(found: Segmented) -> bytes:
+        cleaned = cleaning.clean(found, card)
+        ids = cleaned.mask() if query.size == "picture" else cleaned.model_mask
+        return kind.write(ids, palette, card.ignored_id)
+
+    data, headers = await serve(request, pipeline, timeout, write, query.confidence is not None)
+    if kind.file_name:
+        headers["Content-Disposition"] = f'attachment; filename="{kind.file_name}"'
+    return Response(data, media_type=kind.media_type, headers=headers)
 
 
 @router.post(
@@ -106,102 +159,27 @@ async def overlay(
     accept: Annotated[str, Header()] = "*/*",
     timeout: Timeout = None,
 ) -> Response:
-    """The photo with each pixel's class colour blended over it."""
+    """The photo with each pixel's class colour blended over it, except for the ignored id."""
     pipeline = find_pipeline(request, query.model, query.version)
-    card = pipeline.engine.card
-    chosen = None if query.classes is None else choose_classes(query.classes, card)
+    card, cleaning = pipeline.engine.card, query.cleaning(pipeline.engine)
     media_type = choose_type(accept)
+    drawn = None if cleaning == Cleaning() else set(range(len(card.labels))) - {card.ignored_id}
+    palette = palette_with_ignored(card)
 
     def draw(found: Segmented) -> bytes:
-        image = blend(found.photo(), found.mask(), card.palette, query.alpha, chosen)
-        return encode_photo(image, media_type)
+        ids = cleaning.clean(found, card).mask()
+        return encode_photo(blend(found.photo(), ids, palette, query.alpha, drawn), media_type)
 
-    data, timing = await serve(request, pipeline, timeout, draw)
-    return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
-
-
-@router.post(
-    "/segments",
-    summary="What is where, as JSON",
-    openapi_extra=OPENAPI_BODY,
-    response_model=Segments,
-)
-async def segments(
-    request: Request, query: Annotated[SegmentsQuery, Query()], timeout: Timeout = None
-) -> Response:
-    """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
-    pipeline = find_pipeline(request, query.model, query.version)
-    card = pipeline.engine.card
-
-    def write(found: Segmented) -> bytes:
-        return describe(found, card, query.geometry).model_dump_json(exclude_none=True).encode()
-
-    data, timing = await serve(request, pipeline, timeout, write)
-    return Response(data, media_type="application/json", headers=timing)
+    data, headers = await serve(request, pipeline, timeout, draw, query.confidence is not None)
+    return Response(data, media_type=media_type, headers={**headers, "Vary": "Accept"})
 
 
-def choose_classes(text: str, card: ModelCard) -> set[int]:
-    """Ids for names or ids separated by commas.
-
-    Raises:
-        InvalidParameter: names what is not a class of the model.
-    """
-    ids = {str(index): index for index in range(len(card.labels))}
-    ids |= {name.casefold(): index for index, name in enumerate(card.labels)}
-    words = [word for part in text.split(",") if (word := part.strip().casefold())]
-    for word in words:
-        if word not in ids:
-            raise InvalidParameter(
-                f"classes: {word[:40]!r} is not a class of {card.name}; it has "
-                + ", ".join(f"{index} {name}" for index, name in enumerate(card.labels))
-            )
-    return {ids[word] for word in words}
-
-
-def choose_type(accept: str) -> str:
-    """The media type that an `Accept` header likes best; JPEG where it leaves the choice."""
-    preferences: dict[str, float] = {}
-    for item in accept.split(","):
-        kind, *parameters = (part.strip() for part in item.lower().split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            preferences[kind] = float(quality)
-        except ValueError:
-            continue
+def choose_type(accept: str, offered: Collection[str] = OVERLAY_TYPES) -> str:
+    """The media type that an `Accept` header likes best; the first where it leaves the choice."""
+    preferences = parse_preferences(accept)
 
     def liking(media_type: str) -> float:
         wildcards = (media_type, "image/*", "*/*")
         return next((preferences[kind] for kind in wildcards if kind in preferences), 0.0)
 
-    return max(OVERLAY_TYPES, key=liking)
-
-
-def describe(found: Segmented, card: ModelCard, geometry: Geometry) -> Segments:
-    """The JSON answer for a segmented picture."""
-    mask, coarse = found.mask(), found.model_mask
-    height, width = found.size
-
-    def segment(area: shapes.Area) -> Segment:
-        rle = regions = None
-        if geometry == "rle":
-            rle = RunLengths(size=(height, width), counts=shapes.run_lengths(mask == area.id))
-        elif geometry == "polygons":
-            outlines = shapes.polygons(coarse == area.id, (height, width))
-            regions = [Region(exterior=o.exterior, holes=o.holes) for o in outlines]
-        x, y, box_width, box_height = area.box
-        return Segment(
-            id=area.id,
-            name=card.labels[area.id],
-            colour=card.palette[area.id],
-            pixels=area.pixels,
-            fraction=area.pixels / mask.size,
-            box=Box(x=x, y=y, width=box_width, height=box_height),
-            rle=rle,
-            polygons=regions,
-        )
-
-    return Segments(
-        image=Size(width=width, height=height),
-        model=card.name,
-        segments=[segment(area) for area in shapes.areas(mask)],
-    )
+    return max(offered, key=liking)

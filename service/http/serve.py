@@ -27,8 +27,16 @@ async def serve(
     pipeline: Pipeline,
     timeout: float | None,
     make: Callable[[Segmented], T],
+    confidence: bool = False,
 ) -> tuple[T, dict[str, str]]:
     """Walk one request with one picture through the house: admit, read, segment, make the answer.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself.
+        make: makes the answer, off the event loop.
+        confidence: whether what it is given should tell how sure the model is.
 
     Returns:
         What `make` made, and the headers that tell how long each stage took.
@@ -37,7 +45,7 @@ async def serve(
         request,
         pipeline,
         timeout,
-        lambda upload, visit: pipeline.answer(upload, visit, make),
+        lambda upload, visit: pipeline.answer(upload, visit, make, confidence),
         read_upload,
     )
 
