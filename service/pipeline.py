@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -23,6 +23,8 @@ from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
+from service.tiling.cutter import Cutter
+from service.tiling.plan import Tiling
 from service.visit import Visit
 from service.workshop import LARGE_PIXELS, Workshop
 
@@ -56,6 +58,7 @@ class Pipeline:
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
+        self._cutter = Cutter(engine, workshop, settings)
 
     @cached_property
     def _places(self) -> asyncio.Semaphore:
@@ -66,31 +69,80 @@ class Pipeline:
         """Let a request for this model in: see `House.visit`."""
         return self.house.visit(self.line, timeout)
 
-    async def answer(self, source: Source, visit: Visit, make: Callable[[Segmented], T]) -> T:
+    async def answer(
+        self,
+        source: Source,
+        visit: Visit,
+        make: Callable[[Segmented], T],
+        tiling: Tiling | None = None,
+    ) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
         Args:
             source: the file's bytes, or pixels that are not changed meanwhile.
             visit: the request's place in the house.
             make: runs off the event loop.
+            tiling: how it is cut into windows; it is scaled to one if None.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
         """
-        with self.house.queued(visit):
-            waiting = time.monotonic()
-            try:
-                async with asyncio.timeout(visit.time_left), self._places:
-                    visit.stages.add("queue", time.monotonic() - waiting)
-                    found = await self._segment(source, visit)
-                    made = await self._workshop.work(
-                        visit, "encode", lambda: make(found), found.size[0] * found.size[1]
-                    )
-            except TimeoutError as error:
-                raise DeadlinePassed("the deadline passed before the answer was ready") from error
+        with self.house.queued(visit) as pieces, pieces.one():
+            return await self.answer_queued(source, visit, make, tiling)
+
+    async def answer_queued(
+        self,
+        source: Source,
+        visit: Visit,
+        make: Callable[[Segmented], T],
+        tiling: Tiling | None = None,
+    ) -> T:
+        """`answer` for a picture that has its place in the line."""
+        try:
+            async with asyncio.timeout(visit.time_left), AsyncExitStack() as places:
+                found = tiling and await self._segment_cut(source, visit, tiling, places)
+                if not found:
+                    found = await self._segment_whole(source, visit, places)
+                made = await self._workshop.work(
+                    visit, "encode", lambda: make(found), found.size[0] * found.size[1]
+                )
+        except TimeoutError as error:
+            raise DeadlinePassed("the deadline passed before the answer was ready") from error
         height, width = found.size
         self._metrics.count_picture(self.engine.card.name, height * width)
         return made
+
+    async def _segment_cut(
+        self, source: Source, visit: Visit, tiling: Tiling, places: AsyncExitStack
+    ) -> Segmented | None:
+        """The mask by windows; None where one is enough.
+
+        Args:
+            source: the picture.
+            visit: its request.
+            tiling: how it is to be cut.
+            places: given back once the answer is made.
+        """
+        read = partial(self._read, source)
+        picture, plan = await places.enter_async_context(self._cutter.opened(read, visit, tiling))
+        if len(plan) == 1:
+            await places.aclose()
+            return None
+        large = picture.width * picture.height > LARGE_PIXELS
+        self.house.stretched |= large
+        layer = await self._cutter.segment(picture.image, plan, visit)
+        fitted = Fitted(picture.pixels, (plan.height, plan.width), (picture.height, picture.width))
+        photo = picture.image if picture.whole and not large else None
+        return Segmented(fitted, layer.ids, photo, read)
+
+    async def _segment_whole(
+        self, source: Source, visit: Visit, places: AsyncExitStack
+    ) -> Segmented:
+        """The mask of a picture that is scaled to a bucket; arguments as of `_segment_cut`."""
+        waiting = time.monotonic()
+        await places.enter_async_context(self._places)
+        visit.stages.add("queue", time.monotonic() - waiting)
+        return await self._segment(source, visit)
 
     async def _segment(self, source: Source, visit: Visit) -> Segmented:
         card, buckets = self.engine.card, self.engine.buckets

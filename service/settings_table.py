@@ -30,6 +30,7 @@ GROUPS = {
         "formats",
         "max_bytes",
         "max_pixels",
+        "max_tiles",
         "request_timeout",
         "upload_timeout",
         "max_head_bytes",

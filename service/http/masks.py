@@ -19,6 +19,7 @@ from service.images import shapes
 from service.images.encode import OVERLAY_TYPES, blend, encode_photo
 from service.images.png import palette_png
 from service.segmented import Segmented
+from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
 
 Geometry = Literal["none", "rle", "polygons"]
 Timeout = Annotated[
@@ -54,6 +55,23 @@ class CallQuery(BaseModel):
 
     model: str | None = Field(None, description="name of a loaded model")
     version: int | None = Field(None, ge=1, description="version of it; the newest if absent")
+    tile: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_SCALE,
+        description="cut the picture into windows at so many times its size (1 is its own), "
+        "rather than scale it to one",
+    )
+    overlap: float = Field(
+        DEFAULT_OVERLAP,
+        ge=0,
+        le=MAX_OVERLAP,
+        description="share of a window, at least, that it has in common with its neighbour",
+    )
+
+    @property
+    def tiling(self) -> Tiling | None:
+        return Tiling(self.tile, self.overlap) if self.tile else None
 
 
 class OverlayQuery(CallQuery):
@@ -83,7 +101,7 @@ async def mask(
     pipeline = find_pipeline(request, query.model, query.version)
     palette = pipeline.engine.card.palette
     data, timing = await serve(
-        request, pipeline, timeout, lambda found: palette_png(found.mask(), palette)
+        request, pipeline, timeout, lambda found: palette_png(found.mask(), palette), query.tiling
     )
     return Response(data, media_type="image/png", headers=timing)
 
@@ -116,7 +134,7 @@ async def overlay(
         image = blend(found.photo(), found.mask(), card.palette, query.alpha, chosen)
         return encode_photo(image, media_type)
 
-    data, timing = await serve(request, pipeline, timeout, draw)
+    data, timing = await serve(request, pipeline, timeout, draw, query.tiling)
     return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
 
 
@@ -136,7 +154,7 @@ async def segments(
     def write(found: Segmented) -> bytes:
         return describe(found, card, query.geometry).model_dump_json(exclude_none=True).encode()
 
-    data, timing = await serve(request, pipeline, timeout, write)
+    data, timing = await serve(request, pipeline, timeout, write, query.tiling)
     return Response(data, media_type="application/json", headers=timing)
 
 

@@ -14,6 +14,7 @@ from service.http.record import record_of
 from service.http.upload import read_upload
 from service.pipeline import Pipeline
 from service.segmented import Segmented
+from service.tiling.plan import Tiling
 from service.visit import Visit
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ async def serve(
     pipeline: Pipeline,
     timeout: float | None,
     make: Callable[[Segmented], T],
+    tiling: Tiling | None = None,
 ) -> tuple[T, dict[str, str]]:
     """Walk one request through the house: admit, read, segment, make the answer.
 
@@ -34,7 +36,7 @@ async def serve(
         record_of(request).visit = visit
         try:
             data = await read_in_time(request, pipeline, visit)
-            made = await while_connected(request, pipeline.answer(data, visit, make))
+            made = await while_connected(request, pipeline.answer(data, visit, make, tiling))
         except asyncio.CancelledError as error:
             # The server gives up on running requests when its time to stop is over.
             raise Unavailable(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from service.bucket import Bucket
@@ -79,8 +80,8 @@ def test_windows_that_agree_give_the_mask_they_were_cut_from(
 ) -> None:
     mask = stripes(height, width, 255)
     plan = make_plan([Bucket(33, 33)], height, width, overlap)
-    pixels = np.repeat(mask[..., None], 3, axis=-1)
-    cuts = [plan.cut(pixels, slot, 9)[..., 0] for slot in plan.slots()]
+    image = Image.fromarray(np.repeat(mask[..., None], 3, axis=-1))
+    cuts = [plan.cut(image, slot, 9)[..., 0] for slot in plan.slots()]
     assert {cut.shape for cut in cuts} == {(33, 33)}
     layers = [Layer(cut, 255 - cut) for cut in cuts]
     joined = put_together(plan, layers, sure=True)
