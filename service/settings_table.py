@@ -29,6 +29,8 @@ GROUPS = {
     "Limits of a request": (
         "formats",
         "max_bytes",
+        "max_pictures",
+        "max_pictures_bytes",
         "max_pixels",
         "max_tiles",
         "request_timeout",

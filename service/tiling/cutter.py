@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import cached_property, partial
-from itertools import islice
 
 from PIL import Image
 
+from service.ahead import in_order
 from service.engine.engine import Engine
 from service.engine.waiting import Answer
 from service.errors import InvalidParameter
@@ -116,35 +115,25 @@ class Cutter:
         """
         visit.bucket, visit.windows = plan.bucket, len(plan)
         blend, row = Blend(plan), list[Layer]()
-        left = plan.slots()
-        ahead = deque(self._start(image, plan, slot, visit) for slot in islice(left, self._most))
-        try:
-            with visit.line.cut(visit.time_left, len(plan) - 1) as pieces:
-                while ahead:
-                    answer = await _timed(ahead[0], visit)
-                    ahead.popleft()
-                    ahead.extend(self._start(image, plan, slot, visit) for slot in islice(left, 1))
+        windows = (self._compute(image, plan, slot, visit) for slot in plan.slots())
+        with visit.line.cut(visit.time_left, len(plan) - 1) as pieces:
+            async with aclosing(in_order(windows, self._most)) as answers:
+                waiting_since = time.monotonic()
+                async for answer in answers:
+                    _count(answer, time.monotonic() - waiting_since, visit)
                     if pieces.left:
                         pieces.end(done=True)
                     row.append(Layer(answer.mask))
                     if len(row) == len(plan.lefts):
                         await self._workshop.work(visit, "encode", partial(blend.add_row, row))
                         row = []
-        finally:
-            for task in ahead:
-                task.cancel()
-            await asyncio.gather(*ahead, return_exceptions=True)
+                    waiting_since = time.monotonic()
         return blend.layer
 
-    def _start(
-        self, image: Image.Image, plan: Plan, slot: Slot, visit: Visit
-    ) -> asyncio.Task[Answer]:
-        async def compute() -> Answer:
-            async with self._places:
-                window = plan.cut(image, slot, self._engine.card.pad_value)
-                return await asyncio.wrap_future(self._engine.submit(window, visit.deadline))
-
-        return asyncio.create_task(compute())
+    async def _compute(self, image: Image.Image, plan: Plan, slot: Slot, visit: Visit) -> Answer:
+        async with self._places:
+            window = plan.cut(image, slot, self._engine.card.pad_value)
+            return await asyncio.wrap_future(self._engine.submit(window, visit.deadline))
 
 
 def _scaled(picture: Picture, tiling: Tiling) -> Picture:
@@ -156,13 +145,9 @@ def _scaled(picture: Picture, tiling: Tiling) -> Picture:
     return Picture(image, picture.width, picture.height)
 
 
-async def _timed(task: asyncio.Task[Answer], visit: Visit) -> Answer:
-    """Wait for a window; what is not its own computing was waiting for others."""
-    begun = time.monotonic()
-    answer = await task
-    waited = time.monotonic() - begun
+def _count(answer: Answer, waited: float, visit: Visit) -> None:
+    """Count the time that a window took; what is not its own computing was waiting for others."""
     computed = min(waited, answer.infer_seconds)
     visit.stages.add("queue", waited - computed, ago=computed)
     visit.stages.add("infer", computed)
     visit.batch = answer.batch
-    return answer
