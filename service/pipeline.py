@@ -74,6 +74,7 @@ class Pipeline:
         source: Source,
         visit: Visit,
         make: Callable[[Segmented], T],
+        confidence: bool = False,
         tiling: Tiling | None = None,
     ) -> T:
         """Decode an upload, find its mask and make the answer of it.
@@ -82,19 +83,21 @@ class Pipeline:
             source: the file's bytes, or pixels that are not changed meanwhile.
             visit: the request's place in the house.
             make: runs off the event loop.
+            confidence: whether what it is given should tell how sure the model is.
             tiling: how it is cut into windows; it is scaled to one if None.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
         """
         with self.house.queued(visit) as pieces, pieces.one():
-            return await self.answer_queued(source, visit, make, tiling)
+            return await self.answer_queued(source, visit, make, confidence, tiling)
 
     async def answer_queued(
         self,
         source: Source,
         visit: Visit,
         make: Callable[[Segmented], T],
+        confidence: bool = False,
         tiling: Tiling | None = None,
     ) -> T:
         """`answer` for a picture that has its place in the line."""
@@ -102,7 +105,7 @@ class Pipeline:
             async with asyncio.timeout(visit.time_left), AsyncExitStack() as places:
                 found = tiling and await self._segment_cut(source, visit, tiling, places)
                 if not found:
-                    found = await self._segment_whole(source, visit, places)
+                    found = await self._segment_whole(source, visit, confidence, places)
                 made = await self._workshop.work(
                     visit, "encode", lambda: make(found), found.size[0] * found.size[1]
                 )
@@ -133,18 +136,18 @@ class Pipeline:
         layer = await self._cutter.segment(picture.image, plan, visit)
         fitted = Fitted(picture.pixels, (plan.height, plan.width), (picture.height, picture.width))
         photo = picture.image if picture.whole and not large else None
-        return Segmented(fitted, layer.ids, photo, read)
+        return Segmented(fitted, layer.ids, photo, read, layer.sure, _file(source))
 
     async def _segment_whole(
-        self, source: Source, visit: Visit, places: AsyncExitStack
+        self, source: Source, visit: Visit, confidence: bool, places: AsyncExitStack
     ) -> Segmented:
         """The mask of a picture that is scaled to a bucket; arguments as of `_segment_cut`."""
         waiting = time.monotonic()
         await places.enter_async_context(self._places)
         visit.stages.add("queue", time.monotonic() - waiting)
-        return await self._segment(source, visit)
+        return await self._segment(source, visit, confidence)
 
-    async def _segment(self, source: Source, visit: Visit) -> Segmented:
+    async def _segment(self, source: Source, visit: Visit, confidence: bool) -> Segmented:
         card, buckets = self.engine.card, self.engine.buckets
         enough = max(bucket.long_side for bucket in buckets)
 
@@ -164,12 +167,13 @@ class Pipeline:
             fitted, photo = await work(visit, "decode", prepare_large, picture.pixels)
         height, width, _ = fitted.tensor.shape
         visit.bucket = Bucket(height, width)
-        future = self.engine.submit(fitted.tensor, visit.deadline)
+        future = self.engine.submit(fitted.tensor, visit.deadline, confidence)
         answer = await asyncio.wrap_future(future)
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
+        read = partial(self._read, source)
+        return Segmented(fitted, answer.mask, photo, read, answer.confidence, _file(source))
 
     def _read(
         self, source: Source, enough: int | None = None, unasked: int | None = None
@@ -179,3 +183,7 @@ class Pipeline:
         if isinstance(source, bytes):
             return decode(source, settings.max_pixels, enough, settings.formats, unasked)
         return from_array(source, settings.max_pixels)
+
+
+def _file(source: Source) -> bytes:
+    return source if isinstance(source, bytes) else b""

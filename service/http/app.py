@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
 from service.house import House
-from service.http import docs, info, masks, problems, stock
+from service.http import cutout, docs, info, masks, problems, segments, stock
 from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
@@ -114,7 +114,8 @@ def create_app(
         docs.install(app)
     problems.install(app)
     locked = lock(settings)
-    app.include_router(masks.router, **locked)
+    for router in (masks.router, segments.router, cutout.router):
+        app.include_router(router, **locked)
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from service.errors import Unavailable
+from service.http.recipe import Recipe
 from service.http.record import record_of
 from service.http.upload import read_upload
 from service.pipeline import Pipeline
@@ -25,9 +27,18 @@ async def serve(
     pipeline: Pipeline,
     timeout: float | None,
     make: Callable[[Segmented], T],
+    confidence: bool = False,
     tiling: Tiling | None = None,
 ) -> tuple[T, dict[str, str]]:
     """Walk one request through the house: admit, read, segment, make the answer.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself.
+        make: makes the answer, off the event loop.
+        confidence: whether what it is given should tell how sure the model is.
+        tiling: how the picture is cut into windows, if it is.
 
     Returns:
         What `make` made, and the headers that tell how long each stage took.
@@ -36,13 +47,24 @@ async def serve(
         record_of(request).visit = visit
         try:
             data = await read_in_time(request, pipeline, visit)
-            made = await while_connected(request, pipeline.answer(data, visit, make, tiling))
+            work = pipeline.answer(data, visit, make, confidence, tiling)
+            made = await while_connected(request, work)
         except asyncio.CancelledError as error:
             # The server gives up on running requests when its time to stop is over.
             raise Unavailable(
                 "the service is shutting down", "shutting_down", retry_after=1
             ) from error
         return made, {"Server-Timing": visit.stages.server_timing}
+
+
+async def respond(
+    request: Request, pipeline: Pipeline, timeout: float | None, recipe: Recipe
+) -> Response:
+    """The answer to a request with one picture."""
+    data, timing = await serve(
+        request, pipeline, timeout, recipe.make, recipe.confidence, recipe.tiling
+    )
+    return Response(data, media_type=recipe.media_type, headers={**timing, **recipe.headers})
 
 
 async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:

@@ -114,7 +114,7 @@ class Cutter:
             RequestError: there is no time for it, or the model fails.
         """
         visit.bucket, visit.windows = plan.bucket, len(plan)
-        blend, row = Blend(plan), list[Layer]()
+        blend, row = Blend(plan, sure=self._engine.has_confidence), list[Layer]()
         windows = (self._compute(image, plan, slot, visit) for slot in plan.slots())
         with visit.line.cut(visit.time_left, len(plan) - 1) as pieces:
             async with aclosing(in_order(windows, self._most)) as answers:
@@ -123,7 +123,7 @@ class Cutter:
                     _count(answer, time.monotonic() - waiting_since, visit)
                     if pieces.left:
                         pieces.end(done=True)
-                    row.append(Layer(answer.mask))
+                    row.append(Layer(answer.mask, answer.confidence))
                     if len(row) == len(plan.lefts):
                         await self._workshop.work(visit, "encode", partial(blend.add_row, row))
                         row = []
@@ -133,7 +133,9 @@ class Cutter:
     async def _compute(self, image: Image.Image, plan: Plan, slot: Slot, visit: Visit) -> Answer:
         async with self._places:
             window = plan.cut(image, slot, self._engine.card.pad_value)
-            return await asyncio.wrap_future(self._engine.submit(window, visit.deadline))
+            # Whoever is surer of what two windows see differently is the likelier to be right.
+            sure = self._engine.has_confidence
+            return await asyncio.wrap_future(self._engine.submit(window, visit.deadline, sure))
 
 
 def _scaled(picture: Picture, tiling: Tiling) -> Picture:

@@ -69,9 +69,7 @@ class Files:
         return data
 
 
-async def read_pictures(
-    request: Request, limits: Limits, hold: Callable[[int], None]
-) -> Pictures:
+async def read_pictures(request: Request, limits: Limits, hold: Callable[[int], None]) -> Pictures:
     """The pictures of a request.
 
     Args:
