@@ -29,6 +29,7 @@ COMMANDS = {
     "confidence": Command("confidence", "Let an ONNX file also tell how sure it is"),
     "ablate": Command("ablate", "Compare the paper's decoder designs over several seeds"),
     "import": Command("import_weights", "Turn others' weights into this project's"),
+    "adopt": Command("adopt", "Wrap another project's ONNX file for the service"),
     "pull": Command("pull", "Download a released model, convert and export it"),
 }
 

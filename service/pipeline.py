@@ -19,6 +19,7 @@ from service.errors import DeadlinePassed
 from service.house import House
 from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
 from service.images.fit import Fitted, fit
+from service.limits import Limits
 from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
@@ -54,7 +55,14 @@ class Pipeline:
         self.house = house
         self.line = Line(engine, settings.queue_limit)
         self.max_bytes = settings.max_bytes
-        self._workshop = workshop
+        self.max_pixels = settings.max_pixels
+        self.several = Limits(
+            min(settings.max_pictures, settings.queue_limit),
+            settings.max_bytes,
+            settings.max_pictures_bytes,
+        )
+        """What one request with several pictures may bring."""
+        self.workshop = workshop
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
@@ -63,7 +71,12 @@ class Pipeline:
     @cached_property
     def _places(self) -> asyncio.Semaphore:
         """Pictures that may be pixels: two for each thread and each picture in a batch."""
-        return asyncio.Semaphore(2 * (self._workshop.threads + self.engine.capacity))
+        return asyncio.Semaphore(2 * self.busy)
+
+    @property
+    def busy(self) -> int:
+        """Pictures that keep the threads and the model busy."""
+        return self.workshop.threads + self.engine.capacity
 
     def visit(self, timeout: float | None = None) -> AbstractContextManager[Visit]:
         """Let a request for this model in: see `House.visit`."""
@@ -106,7 +119,7 @@ class Pipeline:
                 found = tiling and await self._segment_cut(source, visit, tiling, places)
                 if not found:
                     found = await self._segment_whole(source, visit, confidence, places)
-                made = await self._workshop.work(
+                made = await self.workshop.work(
                     visit, "encode", lambda: make(found), found.size[0] * found.size[1]
                 )
         except TimeoutError as error:
@@ -159,7 +172,7 @@ class Pipeline:
             fitted = fit(picture, buckets, card.pad_value)
             return fitted, picture.image if picture.whole and not large else None
 
-        work = self._workshop.work
+        work = self.workshop.work
         try:
             fitted, photo = await work(visit, "decode", partial(prepare, LARGE_PIXELS))
         except LargePicture as picture:

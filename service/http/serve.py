@@ -21,6 +21,9 @@ from service.visit import Visit
 
 T = TypeVar("T")
 
+Read = Callable[[Request, int, Callable[[int], None]], Coroutine[Any, Any, bytes]]
+"""Reads a body: see `read_upload`."""
+
 
 async def serve(
     request: Request,
@@ -30,7 +33,7 @@ async def serve(
     confidence: bool = False,
     tiling: Tiling | None = None,
 ) -> tuple[T, dict[str, str]]:
-    """Walk one request through the house: admit, read, segment, make the answer.
+    """Walk one request with one picture through the house: admit, read, segment, make the answer.
 
     Args:
         request: its body has not been touched.
@@ -43,18 +46,13 @@ async def serve(
     Returns:
         What `make` made, and the headers that tell how long each stage took.
     """
-    with pipeline.visit(timeout) as visit:
-        record_of(request).visit = visit
-        try:
-            data = await read_in_time(request, pipeline, visit)
-            work = pipeline.answer(data, visit, make, confidence, tiling)
-            made = await while_connected(request, work)
-        except asyncio.CancelledError as error:
-            # The server gives up on running requests when its time to stop is over.
-            raise Unavailable(
-                "the service is shutting down", "shutting_down", retry_after=1
-            ) from error
-        return made, {"Server-Timing": visit.stages.server_timing}
+    return await walk(
+        request,
+        pipeline,
+        timeout,
+        lambda upload, visit: pipeline.answer(upload, visit, make, confidence, tiling),
+        read_upload,
+    )
 
 
 async def respond(
@@ -67,7 +65,44 @@ async def respond(
     return Response(data, media_type=recipe.media_type, headers={**timing, **recipe.headers})
 
 
-async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
+async def walk(
+    request: Request,
+    pipeline: Pipeline,
+    timeout: float | None,
+    work: Callable[[bytes, Visit], Coroutine[Any, Any, T]],
+    read: Read,
+) -> tuple[T, dict[str, str]]:
+    """Admit a request, read its body and do some work on that, unless its client leaves.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself.
+        work: makes what is answered.
+        read: reads the body.
+
+    Returns:
+        What `work` made, and the headers that tell how long each stage took.
+    """
+    with pipeline.visit(timeout) as visit:
+        record_of(request).visit = visit
+        try:
+            data = await read_in_time(request, pipeline, visit, read)
+            made = await while_connected(request, work(data, visit))
+        except asyncio.CancelledError as error:
+            # The server gives up on running requests when its time to stop is over.
+            raise Unavailable(
+                "the service is shutting down", "shutting_down", retry_after=1
+            ) from error
+        return made, {"Server-Timing": visit.stages.server_timing}
+
+
+async def read_in_time(
+    request: Request,
+    pipeline: Pipeline,
+    visit: Visit,
+    read: Callable[[Request, int, Callable[[int], None]], Coroutine[Any, Any, T]],
+) -> T:
     """The upload, unless its sender takes longer than an upload or the whole request may."""
 
     def hold(size: int) -> None:
@@ -75,7 +110,7 @@ async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> by
 
     with visit.stages.time("read"):
         async with pipeline.house.uploading(visit):
-            return await read_upload(request, pipeline.max_bytes, hold)
+            return await read(request, pipeline.max_bytes, hold)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

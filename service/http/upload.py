@@ -48,16 +48,20 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
         MalformedRequest: a form without the field, or no body.
         starlette.requests.ClientDisconnect: the client hung up.
     """
-    bounded = limited(request, max_bytes, hold)
     if is_form(request):
-        ((_, data),) = await read_files(bounded, 1)
+        ((_, data),) = await read_files(limited(request, max_bytes, hold), 1)
         return data
-    body = await bounded.body()
+    body = await read_body(request, max_bytes, hold)
     if not body:
         raise MalformedRequest(
             f"no picture: send it as multipart field {FIELD!r} or as the raw body"
         )
     return body
+
+
+async def read_body(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
+    """The bytes of a body as they are, bounded as those of `read_upload`."""
+    return await limited(request, max_bytes, hold).body()
 
 
 def is_form(request: Request) -> bool:

@@ -20,9 +20,10 @@ from service.errors import (
     TooManyPictures,
     UndecodableImage,
 )
-from service.http.several.archive import Archive, Limits
+from service.http.several.archive import Archive
 from service.http.several.names import Names, safe_name
 from service.http.several.writers import Entry, MultipartWriter, Writer, ZipWriter
+from service.limits import Limits
 
 LIMITS = Limits(pictures=3, picture_bytes=1000, bytes=2500)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
 
 from service.errors import MalformedRequest, TooManyBytes, TooManyPictures, UndecodableImage
+from service.limits import Limits
 
 BEGINS = b"PK\x03\x04", b"PK\x05\x06"
 ENTRY = b"PK\x01\x02"
@@ -15,17 +15,6 @@ ENTRIES_PER_PICTURE = 4
 ENCRYPTED = 0x1
 KNOWN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """Compressions whose decoder needs little memory whatever it is given."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may bring."""
-
-    pictures: int
-    picture_bytes: int
-    """Of one picture."""
-    bytes: int
-    """Of all together."""
 
 
 class Archive:

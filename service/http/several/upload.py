@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from fastapi import Request
 
 from service.errors import MalformedRequest
-from service.http.several.archive import BEGINS, Archive, Limits, too_large
+from service.http.several.archive import BEGINS, Archive, too_large, too_many
 from service.http.upload import FIELD, is_form, limited, read_files
+from service.limits import Limits
 
 OPENAPI_BODY: dict[str, Any] = {
     "requestBody": {
@@ -85,7 +86,7 @@ async def read_pictures(request: Request, limits: Limits, hold: Callable[[int], 
     """
     bounded = limited(request, limits.bytes, hold)
     if is_form(request):
-        files = await read_files(bounded, limits.pictures)
+        files = await _read_files(bounded, limits.pictures)
         data = files[0][1] if len(files) == 1 else b""
     else:
         files, data = [], await bounded.body()
@@ -96,3 +97,13 @@ async def read_pictures(request: Request, limits: Limits, hold: Callable[[int], 
             f"no pictures: send them as multipart fields {FIELD!r}, or a ZIP as the raw body"
         )
     return Files(files, limits)
+
+
+async def _read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
+    try:
+        return await read_files(request, most)
+    except MalformedRequest as error:
+        # The parser has no exception of its own for this.
+        if "Too many files" in str(error):
+            raise too_many(most) from error
+        raise

@@ -1,0 +1,45 @@
+"""What both clients are made of: where the server is, with which key, how patiently."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from service.client.asks import Ask
+from service.client.attempts import Attempts
+
+Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
+
+TIMEOUT = 60.0
+RETRIES = 8
+
+
+class Connection(Generic[Http]):
+    """Keeps its connections open until it is closed."""
+
+    _kind: type[Http]
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+    ) -> None:
+        """
+        Args:
+            url: as http://127.0.0.1:8000.
+            key: an API key, where the service asks for one.
+            timeout: seconds for a call, with all its tries and the pauses between them.
+            retries: tries after the first, made only if the server is busy (503) or could not be
+                reached, and after the pause that it asks for.
+        """
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http: Http = self._kind(base_url=url, headers=headers)
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        self._retries = retries
+
+    def _begin(self, ask: Ask[Any]) -> Attempts:
+        return Attempts(ask, self._url, self._timeout, self._retries)

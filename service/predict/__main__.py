@@ -1,0 +1,5 @@
+"""`python -m service.predict` is `deeplab-predict`."""
+
+from service.predict.cli import main
+
+main()

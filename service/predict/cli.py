@@ -1,0 +1,15 @@
+"""The command `deeplab-predict`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Segment pictures, a film or a stream into files; `service.predict.command` says how."""
+    try:
+        from service.predict.command import main
+
+        main()
+    except KeyboardInterrupt:  # before there is anything to stop
+        sys.exit(130)

@@ -1,0 +1,151 @@
+"""What `deeplab-predict` is told, does and says."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.cleaning import choose_classes
+from service.errors import RequestError, StartError
+from service.explain import explain
+from service.images.formats import FORMATS
+from service.predict.bulk import Bulk
+from service.predict.journal import Journal
+from service.predict.outputs import KINDS, Look, Writer
+from service.predict.pictures import Report, predict_pictures
+from service.predict.sources import find_pictures
+from service.predict.stop import Stop
+from service.settings import Settings
+
+PROGRAM = "deeplab-predict"
+SETTINGS = (
+    "model",
+    "provider",
+    "buckets",
+    "formats",
+    "max_pixels",
+    "max_batch",
+    "sessions",
+    "threads",
+    "image_threads",
+    "bf16",
+    "cuda_graphs",
+    "tensorrt_cache",
+)
+"""Those of `deeplab-serve` that have a meaning here; the environment sets them too."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; exit with 1 if anything failed, with 128 + signal if one stopped it."""
+    given = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.ERROR, format=f"{PROGRAM}: %(message)s")
+    try:
+        with Stop() as stop:
+            report = run(given, stop)
+    except ValidationError as error:
+        sys.exit(f"{PROGRAM}: {explain(error)}")
+    except (StartError, RequestError) as error:
+        sys.exit(f"{PROGRAM}: {error}")
+    tell(report, given.out)
+    if report.stopped:
+        assert stop.signal is not None
+        sys.exit(128 + stop.signal)
+    sys.exit(1 if report.failures else 0)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        PROGRAM, description="Segment pictures, a film or a stream into files."
+    )
+    made.add_argument(
+        "source",
+        nargs="+",
+        metavar="IN",
+        help="folders, patterns, pictures; or one film, camera:0, rtsp://... or http://...",
+    )
+    made.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
+    made.add_argument(
+        "--write",
+        type=lambda text: tuple(dict.fromkeys(text.split(","))),
+        default=("mask", "overlay"),
+        metavar="KIND,...",
+        help=f"what to write, of {', '.join(KINDS)} (default: mask,overlay)",
+    )
+    made.add_argument(
+        "--alpha",
+        type=float,
+        default=0.5,
+        help="of overlays: 0 is the photo, 1 the mask (default: 0.5)",
+    )
+    made.add_argument("--classes", help="of overlays: names or ids to draw, separated by commas")
+    made.add_argument(
+        "--overwrite", action="store_true", help="write OUT anew if it holds another run's files"
+    )
+    engine = made.add_argument_group("the model, as for deeplab-serve")
+    for name in SETTINGS:
+        field = Settings.model_fields[name]
+        flag = "--" + name.replace("_", "-")
+        if field.annotation is bool:
+            engine.add_argument(flag, action="store_true", default=None, help=field.description)
+        else:
+            engine.add_argument(flag, help=field.description)
+    return made
+
+
+def run(given: argparse.Namespace, stop: Stop) -> Report:
+    """Do what the command line says.
+
+    Raises:
+        StartError: it cannot begin, or the model no longer runs.
+        InvalidParameter: a class that the model does not have.
+        ValidationError: a setting is wrong.
+    """
+    if unknown := set(given.write) - set(KINDS):
+        raise StartError(f"--write {','.join(sorted(unknown))}: there are {', '.join(KINDS)}")
+    if not 0 <= given.alpha <= 1:
+        raise StartError(f"--alpha {given.alpha:g} is not between 0 and 1")
+    items = find_pictures(given.source, given.out)
+    with Bulk(settings_of(given)) as bulk:
+        card = bulk.engine.card
+        classes = None if given.classes is None else choose_classes(given.classes, card)
+        writer = Writer(given.out, given.write, Look(card, given.alpha, classes))
+        plan = {
+            "model": card.name,
+            "digest": bulk.engine.version,
+            "buckets": [str(bucket) for bucket in bulk.engine.buckets],
+            "write": sorted(given.write),
+            "alpha": given.alpha,
+            "classes": None if classes is None else sorted(classes),
+        }
+        with Journal(given.out, plan, overwrite=given.overwrite) as journal:
+            return predict_pictures(bulk, items, writer, journal, stop)
+
+
+def settings_of(given: argparse.Namespace) -> Settings:
+    """The settings of the environment and the flags.
+
+    Raises:
+        ValidationError: one is wrong.
+    """
+    flags = {name: value for name in SETTINGS if (value := getattr(given, name)) is not None}
+    # Its user's own files: every format may be decoded that there is a decoder for.
+    chosen: dict[str, Any] = {"formats": tuple(FORMATS), **flags}
+    return Settings(**chosen)
+
+
+def tell(report: Report, out: Path) -> None:
+    """Say how it went: what failed on the error stream, at the end."""
+    for sentence in report.failures:
+        print(f"failed: {sentence}", file=sys.stderr)
+    of = "" if report.total is None else f" of {report.total}"
+    before = f", {report.before} of them before" if report.before else ""
+    failed = f"; {len(report.failures)} failed" if report.failures else ""
+    print(f"{PROGRAM}: {report.done}{of} {report.unit} are in {out}{before}{failed}")
+    if report.stopped:
+        print(f"{PROGRAM}: stopped; the same command goes on from here")

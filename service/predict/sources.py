@@ -1,0 +1,106 @@
+"""What the words before the output folder mean: pictures, one by one, or a film."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from service.errors import StartError
+
+PICTURES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+FILMS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mjpeg", ".mjpg"}
+STREAM = re.compile(r"camera:\d+|[a-z]{3,}://.+")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture to segment."""
+
+    path: Path
+    name: str
+    """Its path below the input, with slashes."""
+    target: str
+    """The same for what is made of it, without suffix."""
+
+    def stamp(self) -> dict[str, int]:
+        """Tells whether the file has changed.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        status = self.path.stat()
+        return {"bytes": status.st_size, "modified": status.st_mtime_ns}
+
+
+def film_of(words: Sequence[str]) -> str | None:
+    """The one word, if it is a stream or a film; None if these are pictures.
+
+    Raises:
+        StartError: a film among others.
+    """
+    films = [word for word in words if STREAM.fullmatch(word) or _suffix(word) in FILMS]
+    films = [word for word in films if not Path(word).is_dir()]
+    if films and len(words) > 1:
+        raise StartError(f"{films[0]} is a film: give it a run and a folder of its own")
+    return films[0] if films else None
+
+
+def find_pictures(words: Sequence[str], out: Path) -> list[Item]:
+    """The pictures in folders, of patterns and by their own names, without those in `out`.
+
+    In folders they are told by their suffix; hidden files are left out.
+
+    Raises:
+        StartError: there is nothing of that name, or no picture.
+    """
+    found = list(dict.fromkeys(path for word in words for path in _find(word, out)))
+    if not found:
+        raise StartError(f"there is no picture in {' '.join(words)}")
+    roots = [Path(word) if Path(word).is_dir() else _fixed(word) for word in words]
+    root = os.path.commonpath([os.path.abspath(path) for path in roots])
+    names = [PurePosixPath(Path(os.path.relpath(path, root)).as_posix()) for path in found]
+    # Of a.jpg and a.png, which would both become a.png, both keep their suffix.
+    shared = Counter(name.with_suffix("") for name in names)
+    return [
+        Item(
+            path, str(name), str(name if shared[name.with_suffix("")] > 1 else name.with_suffix(""))
+        )
+        for path, name in zip(found, names, strict=True)
+    ]
+
+
+def _find(word: str, out: Path) -> Iterable[Path]:
+    path = Path(word)
+    if path.is_dir():
+        return _walk(path, out)
+    if path.exists():
+        return [path]
+    matches = sorted(Path(match) for match in glob.glob(word, recursive=True))
+    if not matches:
+        raise StartError(f"there is no {word}")
+    return [match for match in matches if match.is_file()]
+
+
+def _walk(folder: Path, out: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        inside = (name for name in folders if not name.startswith("."))
+        folders[:] = sorted(n for n in inside if (Path(place) / n).resolve() != out.resolve())
+        for name in sorted(files):
+            if _suffix(name) in PICTURES and not name.startswith("."):
+                yield Path(place, name)
+
+
+def _fixed(word: str) -> Path:
+    """The folder that all matches of a pattern lie below."""
+    parts = Path(word).parts[:-1]
+    plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:plain])
+
+
+def _suffix(word: str) -> str:
+    return os.path.splitext(word)[1].lower()

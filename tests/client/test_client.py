@@ -1,0 +1,225 @@
+"""The typed client against a real server."""
+
+from __future__ import annotations
+
+import io
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.client import Client, ClientError, NoAnswer, Picture, ProblemError
+from tests.client.conftest import Connect
+from tests.e2e.conftest import FAST, Server, serving
+from tests.e2e.test_load import SLOW, crowd
+from tests.e2e.test_operation import read_metrics
+from tests.service import pictures
+from tests.service.models import SOON
+
+PHOTO = pictures.photo(160, 120)
+PNG = pictures.encoded(PHOTO, "PNG")
+KEY = "a-key-for-the-tests"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(f"{KEY}\n")
+    with serving(*FAST, "--api-keys", str(keys)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server, connect: Connect) -> Iterator[Client]:
+    with connect(server.url, key=KEY) as connected:
+        yield connected
+
+
+def test_a_mask_has_the_ids_and_colours_of_its_png(client: Client, server: Server) -> None:
+    mask = client.mask(PNG)
+    plain = httpx.post(f"{server.url}/v1/mask", content=PNG, headers={"X-API-Key": KEY})
+    assert mask.png == plain.content
+    assert (mask.ids == np.asarray(Image.open(io.BytesIO(plain.content)))).all()
+    assert mask.ids.dtype == np.uint8
+    assert mask.ids.shape == (120, 160)
+    (model,) = client.models()
+    assert mask.palette == model.palette
+
+
+def test_every_kind_of_picture_gives_the_same_mask(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(PNG)
+    kinds: list[Picture] = [path, str(path), io.BytesIO(PNG), PHOTO, np.asarray(PHOTO)]
+    expected = client.mask(PNG).png
+    assert [client.mask(kind).png == expected for kind in kinds] == [True] * len(kinds)
+    grey = np.asarray(PHOTO.convert("L"))
+    assert client.mask(grey).png == client.mask(PHOTO.convert("L")).png
+    assert client.mask(PHOTO.convert("CMYK")).ids.shape == (120, 160)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8), 7, None],
+)
+def test_what_is_no_picture_is_refused_before_it_is_sent(
+    connect: Connect, nonsense: Picture
+) -> None:
+    with connect("http://127.0.0.1:9") as client, pytest.raises(TypeError, match="a picture"):
+        client.mask(nonsense)
+
+
+def test_overlays_heed_their_options(client: Client) -> None:
+    plain = Image.open(io.BytesIO(client.overlay(PNG)))
+    assert (plain.format, plain.size) == ("JPEG", (160, 120))
+    kept = Image.open(io.BytesIO(client.overlay(PNG, alpha=0, media_type="image/png")))
+    assert (np.asarray(kept) == np.asarray(PHOTO)).all()
+    drawn = Image.open(
+        io.BytesIO(client.overlay(PNG, alpha=1, classes=["road", 1], media_type="image/png"))
+    )
+    changed = (np.asarray(drawn) != np.asarray(PHOTO)).any(-1)
+    (model,) = client.models()
+    chosen = [[name.casefold() for name in model.labels].index("road"), 1]
+    assert not changed[~np.isin(client.mask(PNG).ids, chosen)].any()
+
+
+def test_segments_are_typed(client: Client) -> None:
+    found = client.segments(PNG, geometry="rle")
+    ids = client.mask(PNG).ids
+    assert (found.image.width, found.image.height) == (160, 120)
+    assert {segment.id: segment.pixels for segment in found.segments} == dict(
+        zip(*(values.tolist() for values in np.unique(ids, return_counts=True)), strict=True)
+    )
+    assert all(segment.rle and sum(segment.rle.counts) == ids.size for segment in found.segments)
+
+
+def test_models_and_readiness(client: Client) -> None:
+    (model,) = client.models()
+    assert client.model(model.name) == model
+    assert len(model.labels) == len(model.palette) == 11
+    assert client.segments(PNG, model=model.name).model == model.name
+    assert client.ready()
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "status", "reason", "says"),
+    [
+        (b"no picture", {}, 415, "unsupported_format", "not a picture"),
+        (PNG[:200], {}, 422, "broken_picture", "broken"),
+        (b"", {}, 400, "no_picture", "no picture"),
+        (PNG, {"model": "a/b"}, 404, "unknown_model", "a/b"),
+        (PNG, {"alfa": 1}, 422, "invalid_parameter", "alfa"),
+    ],
+)
+def test_a_refusal_says_why_and_is_not_repeated(
+    client: Client,
+    server: Server,
+    picture: bytes,
+    options: dict[str, str],
+    status: int,
+    reason: str,
+    says: str,
+) -> None:
+    def refused() -> float:
+        with httpx.Client(base_url=server.url) as plain:
+            return read_metrics(plain).get(
+                ("deeplab_requests_total", reason, "/v1/mask", str(status)), 0
+            )
+
+    before = refused()
+    with pytest.raises(ProblemError, match=says) as caught:
+        client.mask(picture, **options)  # type: ignore[arg-type]
+    assert (caught.value.status, caught.value.reason) == (status, reason)
+    assert says in caught.value.detail
+    assert caught.value.request_id
+    assert caught.value.retry_after is None
+    assert refused() == before + 1
+
+
+def test_a_model_with_a_strange_name_is_asked_for_by_that_name(client: Client) -> None:
+    with pytest.raises(ProblemError, match="'what is/this\\?'"):
+        client.mask(PNG, model="what is/this?")
+
+
+@pytest.mark.parametrize("key", [None, "another"])
+def test_without_the_key_there_is_no_answer(
+    server: Server, connect: Connect, key: str | None
+) -> None:
+    with connect(server.url, key=key) as client:
+        with pytest.raises(ProblemError) as caught:
+            client.models()
+        assert (caught.value.status, caught.value.reason) == (401, "unauthorised")
+        assert client.ready(), "that needs no key"
+
+
+def test_a_busy_server_is_asked_again_when_it_says_so(connect: Connect) -> None:
+    with (
+        serving(*SLOW, "--queue-limit", "2") as running,
+        httpx.Client(base_url=running.url, timeout=SOON) as plain,
+        crowd(running, 2) as others,
+    ):
+        with connect(running.url, retries=0) as hasty, pytest.raises(ProblemError) as caught:
+            hasty.mask(PNG)
+        assert (caught.value.status, caught.value.reason) == (503, "queue_full")
+        assert caught.value.retry_after is not None
+        assert caught.value.retry_after >= 1
+        with connect(running.url, timeout=SOON) as patient:
+            assert patient.mask(PNG).ids.shape == (120, 160)
+        assert [other.result().status_code for other in others] == [200, 200]
+        seen = read_metrics(plain)
+        refusals = seen[("deeplab_requests_total", "queue_full", "/v1/mask", "503")]
+        assert refusals >= 1
+
+
+def test_a_call_ends_when_its_time_is_over(connect: Connect) -> None:
+    with (
+        serving(*SLOW) as running,
+        connect(running.url, timeout=SOON) as client,
+        crowd(running, 4),
+    ):
+        with pytest.raises(ClientError) as caught:
+            client.mask(PNG, timeout=0.4)
+        told = getattr(caught.value, "reason", "the client gave up first")
+        assert told in ("deadline", "no_time", "the client gave up first")
+        assert client.mask(PNG).ids.shape == (120, 160)
+
+
+def test_a_server_that_restarts_loses_no_call(connect: Connect) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = (*FAST, "--port", str(port))
+    with (
+        connect(f"http://127.0.0.1:{port}", timeout=SOON, retries=100) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        with serving(*flags):
+            before = client.mask(PNG).png
+        answer = pool.submit(client.mask, PNG)
+        with serving(*flags):
+            assert answer.result().png == before
+
+
+def test_a_server_that_is_not_there_is_told(connect: Connect) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with connect(f"http://127.0.0.1:{taken.getsockname()[1]}", retries=1) as client:
+            with pytest.raises(NoAnswer, match=r"no answer from http://127.0.0.1:\d+/readyz: "):
+                client.ready()
+            with pytest.raises(NoAnswer, match="/v1/mask"):
+                client.mask(PNG, timeout=0)
+
+
+def test_the_client_loads_neither_engine_nor_framework() -> None:
+    code = "import sys, service.client; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert {"httpx", "service.client.asks"} <= set(loaded)
+    assert not {"onnxruntime", "fastapi", "starlette", "uvicorn"} & set(loaded)
