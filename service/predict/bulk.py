@@ -10,23 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.errors import StartError
-from service.images.decode import LargePicture, Picture, allow_pixels, decode
+from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
 from service.images.fit import fit
-from service.pipeline import LARGE_PIXELS
+from service.pipeline import Source
 from service.segmented import Segmented
 from service.settings import Settings
+from service.workshop import LARGE_PIXELS
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-Source = bytes | NDArray[np.uint8]
-"""The bytes of a picture's file, or RGB pixels uint8 [H, W, 3]."""
 
 
 class Outcome(Generic[Item, Made]):
@@ -66,7 +61,7 @@ class Bulk:
         """
         self._settings = settings
         allow_pixels(settings.max_pixels)
-        model = load_model(settings)
+        model = load_model(settings, settings.model)
         # The pool below bounds what waits.
         self.engine = Engine(model, buckets_of(settings, model.card), limit=2**31)
         self.engine.start()
@@ -149,19 +144,17 @@ class Bulk:
             LargePicture: more pixels than `unasked`, none of which is decoded yet.
             RequestError: the picture cannot be decoded, or the model failed on it.
         """
-        engine, settings = self.engine, self._settings
-        if isinstance(source, bytes):
-            whole = partial(decode, source, settings.max_pixels, formats=settings.formats)
-            enough = max(bucket.long_side for bucket in engine.buckets)
-            picture = whole(enough=enough, unasked=unasked)
-        else:
-            height, width, _ = source.shape
-            picture = Picture(Image.fromarray(source), width, height)
-            whole = partial(_same, picture)
+        engine = self.engine
+        picture = self._read(source, max(bucket.long_side for bucket in engine.buckets), unasked)
         fitted = fit(picture, engine.buckets, engine.card.pad_value)
         answer = engine.submit(fitted.tensor, math.inf).result()
-        return Segmented(fitted, answer.mask, picture.image if picture.whole else None, whole)
+        photo = picture.image if picture.whole else None
+        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
 
-
-def _same(picture: Picture) -> Picture:
-    return picture
+    def _read(
+        self, source: Source, enough: int | None = None, unasked: int | None = None
+    ) -> Picture:
+        settings = self._settings
+        if isinstance(source, bytes):
+            return decode(source, settings.max_pixels, enough, settings.formats, unasked)
+        return from_array(source, settings.max_pixels)
