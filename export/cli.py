@@ -26,8 +26,10 @@ COMMANDS = {
     "table": Command("table", "Measure the rows of a published table beside its figures"),
     "export": Command("export", "Write a checkpoint as an ONNX file and check it"),
     "quantise": Command("quantise", "Write an ONNX file in 8-bit integers, for CPUs"),
+    "confidence": Command("confidence", "Let an ONNX file also tell how sure it is"),
     "ablate": Command("ablate", "Compare the paper's decoder designs over several seeds"),
     "import": Command("import_weights", "Turn others' weights into this project's"),
+    "adopt": Command("adopt", "Wrap another project's ONNX file for the service"),
     "pull": Command("pull", "Download a released model, convert and export it"),
 }
 

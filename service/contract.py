@@ -18,6 +18,9 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What can be the name of a model: it stands in addresses."""
 PREFIX = "deeplab."
 INPUT, MASK, CONFIDENCE = "image", "mask", "confidence"
+CONFIDENCE_WANTED = "confidence_wanted"
+"""Input, a bool that is false unless it is given, of a file that computes `confidence` on demand.
+Of a file without it, `confidence` is computed with every mask."""
 
 
 class Quality(BaseModel):

@@ -51,8 +51,9 @@ class Pipeline:
         self.engine = engine
         self.house = house
         self.line = Line(engine, settings.queue_limit)
+        self.workshop = workshop
         self.max_bytes = settings.max_bytes
-        self._workshop = workshop
+        self.max_pixels = settings.max_pixels
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
@@ -60,7 +61,7 @@ class Pipeline:
     @cached_property
     def _places(self) -> asyncio.Semaphore:
         """Pictures that may be pixels: two for each thread and each picture in a batch."""
-        return asyncio.Semaphore(2 * (self._workshop.threads + self.engine.capacity))
+        return asyncio.Semaphore(2 * (self.workshop.threads + self.engine.capacity))
 
     def visit(self, timeout: float | None = None) -> AbstractContextManager[Visit]:
         """Let a request for this model in: see `House.visit`."""
@@ -83,7 +84,7 @@ class Pipeline:
                 async with asyncio.timeout(visit.time_left), self._places:
                     visit.stages.add("queue", time.monotonic() - waiting)
                     found = await self._segment(source, visit)
-                    made = await self._workshop.work(
+                    made = await self.workshop.work(
                         visit, "encode", lambda: make(found), found.size[0] * found.size[1]
                     )
             except TimeoutError as error:
@@ -104,7 +105,7 @@ class Pipeline:
             fitted = fit(picture, buckets, card.pad_value)
             return fitted, picture.image if picture.whole and not large else None
 
-        work = self._workshop.work
+        work = self.workshop.work
         try:
             fitted, photo = await work(visit, "decode", partial(prepare, LARGE_PIXELS))
         except LargePicture as picture:

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     )
     metrics_key: bool = Field(False, description="ask for an API key on /metrics too")
     docs: bool = Field(True, description="serve /docs and /openapi.json")
+    page: bool = Field(True, description="serve the page at /")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (),
         description="web pages that may call, as https://a.example,https://b.example; * is all",

@@ -43,7 +43,7 @@ GROUPS = {
         "max_pixels_at_once",
         "run_timeout",
     ),
-    "Who may call": ("api_keys", "metrics_key", "docs", "cors_origins"),
+    "Who may call": ("api_keys", "metrics_key", "page", "docs", "cors_origins"),
     "Stopping": ("drain_delay", "drain_timeout"),
     "Logs": ("access_log", "log_format", "log_level"),
 }

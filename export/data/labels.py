@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from export.data.classes.ade20k import ADE20K
@@ -19,6 +20,7 @@ __all__ = [
     "IGNORED",
     "VOC",
     "LabelSet",
+    "check_names",
     "generic_palette",
     "read_labels",
 ]
@@ -59,10 +61,7 @@ def read_labels(path: Path) -> LabelSet:
             f'{path} is not a label file: expected {{"names": ["road", ...]}} and, if wanted, '
             f'"palette", "data", "licence" and "ignored" ({type(error).__name__}: {error})'
         ) from error
-    if len(names) < 2 or len(names) > 255:
-        raise UserError(f"{path} names {len(names)} classes; 2 to 255 are possible")
-    if len(set(names)) != len(names):
-        raise UserError(f"{path} names a class twice")
+    check_names(names, path)
     if ignored is not None and not len(names) <= remap[0][0] <= IGNORED:
         raise UserError(f"{path} ignores the id {ignored}, which is a class or no 8-bit id")
     if len(palette) != len(names):
@@ -70,3 +69,15 @@ def read_labels(path: Path) -> LabelSet:
     if any(not 0 <= channel <= 255 for colour in palette for channel in colour):
         raise UserError(f"{path} has a colour outside 0..255")
     return LabelSet(names, palette, licence, data, remap)
+
+
+def check_names(names: Sequence[str], source: Path | str) -> None:
+    """Refuse names that cannot be those of a model's classes.
+
+    Raises:
+        UserError: there are too few or too many, or one stands there twice.
+    """
+    if len(names) < 2 or len(names) > 255:
+        raise UserError(f"{source} names {len(names)} classes; 2 to 255 are possible")
+    if len(set(names)) != len(names):
+        raise UserError(f"{source} names a class twice")

@@ -44,7 +44,7 @@ def least_agreement(
     """The lowest share of equal pixels over several sizes and batch sizes of real pictures."""
     shares = []
     for count, size in enumerate(sizes, start=1):
-        images = np.stack([_resized(path, size) for path in spread(pictures, count)])
+        images = pictures_at(pictures, size, count)
         shares.append(float((reference(images) == candidate(images)).mean()))
     return min(shares)
 
@@ -53,6 +53,11 @@ def spread(pictures: Sequence[Path], count: int) -> Iterable[Path]:
     """Pictures from all over a list."""
     step = max(1, len(pictures) // count)
     return (pictures[(index * step) % len(pictures)] for index in range(count))
+
+
+def pictures_at(pictures: Sequence[Path], size: tuple[int, int], count: int) -> NDArray[np.uint8]:
+    """Pictures from all over a list, stretched to one height and width, uint8 [count, H, W, 3]."""
+    return np.stack([_resized(path, size) for path in spread(pictures, count)])
 
 
 def _resized(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -145,15 +145,24 @@ def finish(model: onnx.ModelProto, config: ModelConfig) -> onnx.ModelProto:
     return inlined
 
 
+def logits_before(graph: onnx.GraphProto, mask: str) -> str:
+    """The name of the logits [N, C, h, w] that a plain end makes the output `mask` of.
+
+    Raises:
+        ValueError: the graph has another end.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    name = mask
+    for kind in ("Cast", "ArgMax", "Resize"):
+        if name not in makers or makers[name].op_type != kind:
+            raise ValueError("the graph does not end in Resize, ArgMax, Cast")
+        name = makers[name].input[0]
+    return name
+
+
 def _cut_end(graph: onnx.GraphProto) -> str:
     """Remove everything that the logits do not need; the name of the logits [N, C, h, w]."""
-    makers = {output: node for node in graph.node for output in node.output}
-    cast = makers["mask"]
-    argmax = makers[cast.input[0]]
-    resize = makers[argmax.input[0]]
-    if [node.op_type for node in (resize, argmax, cast)] != ["Resize", "ArgMax", "Cast"]:
-        raise ValueError("the graph does not end in Resize, ArgMax, Cast")
-    logits = resize.input[0]
+    logits = logits_before(graph, "mask")
     needed = {logits}
     for node in reversed(list(graph.node)):
         if needed.isdisjoint(node.output):

@@ -28,8 +28,12 @@ class OnnxModel:
         Raises:
             UserError: it cannot be loaded, or its metadata are not those of `deeplab export`.
         """
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # that an input has a default is no reason for a warning
         try:
-            self._session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:
             raise UserError(f"cannot load the ONNX file: {error}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map

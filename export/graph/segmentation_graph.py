@@ -12,26 +12,18 @@ from model.layers import resize
 class SegmentationGraph(nn.Module):
     """Normalisation, network, upsampling and argmax, as the ONNX contract has them.
 
-    Maps uint8 [N, H, W, 3] to class ids uint8 [N, H, W], and with `confidence` also to 255
-    times the softmax probability of the chosen class, uint8 [N, H, W].
+    Maps uint8 [N, H, W, 3] to class ids uint8 [N, H, W].
     """
 
-    def __init__(self, network: DeepLab, *, confidence: bool = False) -> None:
+    def __init__(self, network: DeepLab) -> None:
         super().__init__()
         self.network = network
-        self.confidence = confidence
 
-    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> Tensor:
         dtype = self.network.classifier.weight.dtype
         x = normalised(image, dtype)
         logits = resize(self.network.coarse_logits(x), image.shape[1:3])
-        mask = logits.argmax(dim=1).to(torch.uint8)
-        if not self.confidence:
-            return mask
-        # The chosen class has the largest logit, so its probability is 1 / sum(exp(l - max)).
-        largest = logits.amax(dim=1, keepdim=True)
-        probability = 1 / (logits - largest).exp().sum(dim=1)
-        return mask, (probability * 255).round().to(torch.uint8)
+        return logits.argmax(dim=1).to(torch.uint8)
 
 
 def normalised(image: Tensor, dtype: torch.dtype) -> Tensor:

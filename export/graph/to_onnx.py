@@ -25,6 +25,7 @@ from export.evaluation.metrics import ConfusionMatrix
 from export.evaluation.predict import PAD_VALUE, padded_size, torch_predictor
 from export.files import write_whole
 from export.graph.agreement import SHAPES, checked_sizes, least_agreement
+from export.graph.confidence import add_confidence
 from export.graph.finish import finish
 from export.graph.onnx_model import OnnxModel
 from export.graph.segmentation_graph import SegmentationGraph
@@ -91,11 +92,12 @@ def export_onnx(
     pictures = validation.pictures if isinstance(validation, DataSet) else validation
     sizes = checked_sizes(info)
     reference = torch_predictor(network)
-    converted = convert(network, fp16=fp16, confidence=confidence)
-    if not fp16 and not confidence:
-        # Confidence needs every logit; half precision is for GPUs, where the cheap end's
-        # branches would forbid CUDA graphs.
+    converted = convert(network, fp16=fp16)
+    # Half precision is for GPUs, where branches would forbid CUDA graphs.
+    if not fp16:
         converted = finish(converted, info.model)
+    if confidence:
+        converted = add_confidence(converted, gated=not fp16)
     model = OnnxModel(converted.SerializeToString())
     agreement = least_agreement(reference, model.predict, pictures, sizes)
     if agreement < REQUIRED_AGREEMENT[fp16]:
@@ -128,10 +130,10 @@ def require_name(name: str) -> None:
         )
 
 
-def convert(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
+def convert(network: DeepLab, *, fp16: bool) -> onnx.ModelProto:
     """The network with all that surrounds it as an ONNX graph of the contract."""
     network = copy.deepcopy(network).half() if fp16 else network
-    graph = SegmentationGraph(network, confidence=confidence).eval()
+    graph = SegmentationGraph(network).eval()
     example = torch.zeros((2, *TRACED_SIZE, 3), dtype=torch.uint8)
     # What the exporter says of its own insides and of torchvision is of no use to a reader.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -142,7 +144,7 @@ def convert(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProt
             (example,),
             dynamo=True,
             input_names=["image"],
-            output_names=["mask", "confidence"] if confidence else ["mask"],
+            output_names=["mask"],
             dynamic_shapes={"image": {0: "N", 1: "H", 2: "W"}},
             verbose=False,
         )

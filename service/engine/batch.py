@@ -59,8 +59,10 @@ def compute(
         BrokenSession: the picture that warms the model fails as well; jobs may be unanswered.
     """
     started = time.monotonic()
+    wanted = any(job.confidence for job in jobs)
     try:
-        masks = run_checked(runner, np.stack([job.image for job in jobs]), card)
+        images = np.stack([job.image for job in jobs])
+        masks, sureness = run_checked(runner, images, card, confidence=wanted)
     except Exception as error:
         if len(jobs) == 1:
             _refuse(runner, jobs[0], error, card)
@@ -68,8 +70,10 @@ def compute(
         return _compute_parts(runner, jobs, error, card, most, observe)
     seconds = time.monotonic() - started
     observe(jobs[0].bucket, len(jobs))
-    for job, mask in zip(jobs, masks, strict=True):
-        job.future.set_result(Answer(mask, started - job.submitted, seconds, len(jobs)))
+    for index, job in enumerate(jobs):
+        sure = sureness[index] if job.confidence and sureness is not None else None
+        waited = started - job.submitted
+        job.future.set_result(Answer(masks[index], sure, waited, seconds, len(jobs)))
     return most
 
 
@@ -98,26 +102,33 @@ def _compute_parts(
     return most
 
 
-def run_checked(runner: Runner, images: NDArray[np.uint8], card: ModelCard) -> NDArray[np.uint8]:
-    """Masks of a batch.
+def run_checked(
+    runner: Runner, images: NDArray[np.uint8], card: ModelCard, *, confidence: bool = False
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Masks of a batch, and the confidence if it is asked for.
 
     Raises:
         ValueError: they cannot be masks of these pictures.
         Exception: whatever the provider raises.
     """
-    masks = runner.run(images)
+    masks, sureness = runner.run_both(images) if confidence else (runner.run(images), None)
     if masks.shape != images.shape[:3] or masks.max() >= len(card.labels):
         raise ValueError(f"the model gave masks of {masks.shape} up to {masks.max()}")
-    return masks
+    if sureness is not None and sureness.shape != masks.shape:
+        raise ValueError(f"the model gave a confidence of {sureness.shape} for {masks.shape}")
+    return masks, sureness
 
 
-def run_grey(runner: Runner, shape: Sequence[int], card: ModelCard) -> None:
+def run_grey(
+    runner: Runner, shape: Sequence[int], card: ModelCard, *, confidence: bool = False
+) -> None:
     """Run what warms a model: pictures [N, H, W, 3] of nothing but padding.
 
     Raises:
         Exception: as `run_checked`.
     """
-    run_checked(runner, np.full(shape, card.pad_value, dtype=np.uint8), card)
+    grey = np.full(shape, card.pad_value, dtype=np.uint8)
+    run_checked(runner, grey, card, confidence=confidence)
 
 
 def _refuse(runner: Runner, job: Job, error: Exception, card: ModelCard) -> None:

@@ -61,6 +61,7 @@ class CpuModel:
         self._loaded = self._sessions(*self._candidates[0])
         self._load_seconds = (time.monotonic() - started) / len(set(self._loaded))
         self.card: ModelCard = self._loaded[0].card
+        self.has_confidence = self._loaded[0].has_confidence
         self.digest = file_digest(path)
 
     def place(self, buckets: Sequence[Bucket]) -> Placement:

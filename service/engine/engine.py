@@ -19,7 +19,7 @@ from service.engine.batch import compute
 from service.engine.model import Model, Placement, Runner
 from service.engine.rate import Rate
 from service.engine.waiting import Answer, Job, Waiting
-from service.errors import EngineFailed, Unavailable
+from service.errors import EngineFailed, InvalidParameter, Unavailable
 from service.memory import resident_bytes
 
 log = logging.getLogger(__name__)
@@ -148,6 +148,18 @@ class Engine:
         """Seconds that so many pictures take, at the rate measured so far."""
         return self._rate.seconds(pictures)
 
+    def require_confidence(self) -> None:
+        """Refuse what the file cannot do.
+
+        Raises:
+            InvalidParameter: it has no output `confidence`.
+        """
+        if not self._model.has_confidence:
+            raise InvalidParameter(
+                f"confidence: the model {self.card.name} cannot tell how sure it is; leave the "
+                "parameter out, or add the output to its file: deeplab confidence"
+            )
+
     def start(self) -> None:
         """Warm the model in the background, then work. Pictures may be submitted at once."""
         self._threads[0].start()
@@ -156,21 +168,27 @@ class Engine:
         """Block until the model is warm, or has failed to become so."""
         self._warm.wait()
 
-    def submit(self, image: NDArray[np.uint8], deadline: float) -> Future[Answer]:
+    def submit(
+        self, image: NDArray[np.uint8], deadline: float, confidence: bool = False
+    ) -> Future[Answer]:
         """Queue a picture uint8 [H, W, 3] of the size of a bucket.
 
         Args:
             image: the pixels; must not change until the future is done.
             deadline: on the clock of `time.monotonic`.
+            confidence: whether the answer should tell it.
 
         Raises:
+            InvalidParameter: the model has no confidence to tell.
             Unavailable: the picture cannot be computed before its deadline, the queue is full,
                 or the engine is closing.
 
         The future raises DeadlinePassed or EngineFailed.
         """
+        if confidence:
+            self.require_confidence()
         now = time.monotonic()
-        job = Job(image, deadline, now, Future())
+        job = Job(image, deadline, now, Future(), confidence)
         with self._lock:
             waiting = len(self._waiting)
             needed = self.estimate(waiting + 1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.bucket import Bucket
 from service.contract import ModelCard
 from service.engine.batch import run_grey
-from service.engine.model import Placement, Runner, file_digest
+from service.engine.model import Both, Placement, Runner, file_digest
 from service.engine.providers import Provider, Tuning
 from service.engine.session import Session
 
@@ -42,7 +42,9 @@ class GpuModel:
         self._tuning = tuning
         self._batch_sizes = tuple(sorted(set(batch_sizes)))
         self.provider: Provider = provider
-        self.card: ModelCard = Session(path, provider).card
+        session = Session(path, provider)
+        self.card: ModelCard = session.card
+        self.has_confidence = session.has_confidence
         self.digest = file_digest(path)
 
     def place(self, buckets: Sequence[Bucket]) -> Placement:
@@ -54,6 +56,8 @@ class GpuModel:
                 runner = self._load(shape)
                 for _ in range(2):  # a CUDA graph is captured by the first run, replayed after
                     run_grey(runner, shape, self.card)
+                if self.has_confidence:
+                    run_grey(runner, shape, self.card, confidence=True)
                 runners[shape] = runner
         return Placement((FixedShapes(runners),), self._batch_sizes[-1])
 
@@ -71,8 +75,19 @@ class FixedShapes:
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3] of one bucket."""
+        runner, filled = self._fill(images)
+        return runner.run(filled)[: len(images)]
+
+    def run_both(self, images: NDArray[np.uint8]) -> Both:
+        """The same with the confidence."""
+        runner, filled = self._fill(images)
+        mask, confidence = runner.run_both(filled)
+        return mask[: len(images)], confidence[: len(images)]
+
+    def _fill(self, images: NDArray[np.uint8]) -> tuple[Runner, NDArray[np.uint8]]:
+        """The runner for a batch, and the batch padded up to its size."""
         count, *picture = images.shape
         size = min(n for n, *rest in self._runners if rest == picture and n >= count)
         if size > count:
             images = np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)])
-        return self._runners[(size, *picture)].run(images)[:count]
+        return self._runners[(size, *picture)], images

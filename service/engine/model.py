@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 from service.bucket import Bucket
 from service.contract import ModelCard
 
+Both = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Class ids and 255 times the probability of each, uint8 [N, H, W]."""
+
 
 class Runner(Protocol):
     """Computes masks; used by one thread at a time unless it says otherwise."""
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3] of one bucket."""
+
+    def run_both(self, images: NDArray[np.uint8]) -> Both:
+        """The same with the confidence, of a model that has it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ class Model(Protocol):
     @property
     def digest(self) -> str:
         """Tells files of one name apart: see `file_digest`."""
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether `run_both` works."""
 
     @property
     def provider(self) -> str:

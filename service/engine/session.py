@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,17 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.contract import INPUT, MASK, ModelCard, Port, check_ports, read_card
+from service.contract import (
+    CONFIDENCE,
+    CONFIDENCE_WANTED,
+    INPUT,
+    MASK,
+    ModelCard,
+    Port,
+    check_ports,
+    read_card,
+)
+from service.engine.model import Both
 from service.engine.providers import (
     INSTALL,
     Options,
@@ -21,12 +32,15 @@ from service.engine.providers import (
 )
 from service.errors import ContractError, StartError
 
+OUTPUTS = (MASK, CONFIDENCE)
+
 
 class Session:
     """A loaded model that turns pictures into masks. Several threads may use it at once.
 
     Attributes:
         card: what the file says of itself.
+        has_confidence: whether it can tell how sure it is.
         threads: threads of one run on a CPU.
     """
 
@@ -56,6 +70,7 @@ class Session:
             raise StartError(f"{path} is a checkpoint; make an ONNX file of it: deeplab export")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # what is worse than a warning
         # Waiting threads would otherwise burn the cores that decode pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         load_libraries(provider)
@@ -67,20 +82,25 @@ class Session:
         self.card: ModelCard = read_card(
             self._session.get_modelmeta().custom_metadata_map, path.name
         )
-        check_ports(
-            [_port(node) for node in self._session.get_inputs()],
-            [_port(node) for node in self._session.get_outputs()],
-            path.name,
-        )
+        outputs = [_port(node) for node in self._session.get_outputs()]
+        check_ports([_port(node) for node in self._session.get_inputs()], outputs, path.name)
+        self.has_confidence = any(port.name == CONFIDENCE for port in outputs)
+        on_demand = {node.name for node in self._session.get_overridable_initializers()}
+        self._ask = {CONFIDENCE_WANTED: np.array(True)} if CONFIDENCE_WANTED in on_demand else {}
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3]."""
         (mask,) = self._session.run([MASK], {INPUT: images})
         return cast("NDArray[np.uint8]", mask)
 
+    def run_both(self, images: NDArray[np.uint8]) -> Both:
+        """Class ids and confidence, each uint8 [N, H, W], of pictures uint8 [N, H, W, 3]."""
+        return cast(Both, tuple(self._session.run(OUTPUTS, {INPUT: images, **self._ask})))
+
     def bound(self, shape: tuple[int, int, int, int], device: str) -> Bound:
         """The session for one input shape [N, H, W, 3], with buffers on a device that stay."""
-        return Bound(self._session, shape, device)
+        outputs = OUTPUTS if self.has_confidence else OUTPUTS[:1]
+        return Bound(self._session, shape, device, outputs, self._ask)
 
 
 class Bound:
@@ -91,20 +111,47 @@ class Bound:
         session: onnxruntime.InferenceSession,
         shape: tuple[int, int, int, int],
         device: str,
+        outputs: Sequence[str],
+        ask: dict[str, NDArray[np.bool_]],
     ) -> None:
+        """
+        Args:
+            session: the loaded file.
+            shape: the only one that it will see.
+            device: where the buffers are.
+            outputs: all of the file's, since what is captured once computes them all.
+            ask: what is given beside the picture so that it does.
+        """
         self._session = session
-        self._image = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.uint8, device)
-        self._mask = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape[:3], np.uint8, device)
+        make = onnxruntime.OrtValue.ortvalue_from_shape_and_type
+        self._image = make(shape, np.uint8, device)
+        self._made = [make(shape[:3], np.uint8, device) for _ in outputs]
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT, self._image)
-        self._binding.bind_ortvalue_output(MASK, self._mask)
+        for name, value in ask.items():
+            self._binding.bind_cpu_input(name, value)
+        for name, buffer in zip(outputs, self._made, strict=True):
+            self._binding.bind_ortvalue_output(name, buffer)
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids uint8 [N, H, W] of pictures uint8 [N, H, W, 3] of exactly the bound shape."""
+        self._compute(images)
+        return _copied(self._made[0])
+
+    def run_both(self, images: NDArray[np.uint8]) -> Both:
+        """Class ids and confidence, each uint8 [N, H, W], of pictures of the bound shape."""
+        self._compute(images)
+        mask, confidence = map(_copied, self._made)
+        return mask, confidence
+
+    def _compute(self, images: NDArray[np.uint8]) -> None:
         self._image.update_inplace(np.ascontiguousarray(images))
         self._session.run_with_iobinding(self._binding)
-        # On a CPU this would be the buffer itself, which the next run overwrites.
-        return self._mask.numpy().copy()
+
+
+def _copied(buffer: onnxruntime.OrtValue) -> NDArray[np.uint8]:
+    """What it holds; on a CPU that would be the buffer itself, which the next run overwrites."""
+    return cast("NDArray[np.uint8]", buffer.numpy().copy())
 
 
 def _check_readable(path: Path) -> None:

@@ -20,6 +20,8 @@ class Answer:
 
     mask: NDArray[np.uint8]
     """Class ids uint8 [H, W], as large as the input."""
+    confidence: NDArray[np.uint8] | None
+    """255 times the probability of each, uint8 [H, W], if it was asked for."""
     queue_seconds: float
     infer_seconds: float
     batch: int
@@ -36,6 +38,8 @@ class Job:
     """On the clock of `time.monotonic`."""
     submitted: float
     future: Future[Answer]
+    confidence: bool = False
+    """Whether it is asked for."""
 
     @property
     def bucket(self) -> Bucket:

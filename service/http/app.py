@@ -12,13 +12,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
 from service.house import House
-from service.http import docs, info, masks, problems, stock
+from service.http import docs, info, masks, page, problems, stock
 from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
 from service.http.keys import require_key
 from service.http.openapi import describe_formats
 from service.http.telemetry import telemetry
+from service.http.v2 import repository as control
+from service.http.v2 import router as v2
 from service.images.formats import titles
 from service.keys import Keys
 from service.lifecycle import Lifecycle
@@ -110,6 +112,8 @@ def create_app(
         Journal, metrics=metrics, lifecycle=lifecycle, access_log=settings.access_log
     )
     app.add_middleware(SecurityHeaders)
+    if settings.page:
+        page.install(app, settings)
     if settings.docs:
         docs.install(app)
     problems.install(app)
@@ -118,6 +122,11 @@ def create_app(
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)
+    app.include_router(v2.health_router)
+    app.include_router(v2.router, **locked)
+    app.state.controllable = settings.model_control == "explicit"
+    if app.state.controllable:
+        app.include_router(control.router, **locked)
     describe_formats(app, settings.formats)
     return app
 

@@ -27,7 +27,7 @@ POLICY = (
 
 
 def install(app: FastAPI) -> None:
-    """Add the page at /docs, the files that it is made of, and the way there from /."""
+    """Add the page at /docs, its files, and the way there from / where nothing else is."""
 
     @app.get("/docs", include_in_schema=False)
     async def page(request: Request) -> Response:

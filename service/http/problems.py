@@ -43,6 +43,17 @@ BY_STATUS: dict[int, Reason] = {
 """Why the framework itself refused a request."""
 
 
+IN_V2 = {422: 400}
+"""Statuses that Triton does not give."""
+OF_BODY = ("content-length", "content-type")
+
+
+def speaks_v2(scope: Scope) -> bool:
+    """Whether a request is one of the Open Inference Protocol."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path == "/v2" or path.startswith("/v2/")
+
+
 def reason_of(status: int) -> Reason:
     """Why, as far as its status tells."""
     return BY_STATUS.get(status, "malformed_request")
@@ -73,10 +84,20 @@ class ProblemResponse(JSONResponse):
     def __init__(self, content: Problem, headers: dict[str, str] | None = None) -> None:
         super().__init__(content.model_dump(), content.status, headers)
         self.reason = content.reason
+        self.detail = content.detail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record_of(HTTPConnection(scope)).reason = self.reason
-        await super().__call__(scope, receive, send)
+        if speaks_v2(scope):
+            await self._as_protocol_says()(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def _as_protocol_says(self) -> Response:
+        """The same in the form of the Open Inference Protocol, with Triton's statuses."""
+        status = IN_V2.get(self.status_code, self.status_code)
+        headers = {name: value for name, value in self.headers.items() if name not in OF_BODY}
+        return JSONResponse({"error": self.detail}, status, headers)
 
 
 def problem(

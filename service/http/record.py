@@ -18,7 +18,7 @@ from service.visit import Visit
 CLIENT_CLOSED = 499
 """What a request is counted as when its client hung up before the answer."""
 REQUEST_ID = "X-Request-Id"
-PROBES = ("/healthz", "/readyz", "/metrics")
+PROBES = ("/healthz", "/readyz", "/metrics", "/health", "/v2/health/live", "/v2/health/ready")
 """Routes that machines call all day."""
 UNMATCHED = "unmatched"
 """The route of what is none of the application's."""

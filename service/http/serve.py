@@ -18,6 +18,9 @@ from service.visit import Visit
 
 T = TypeVar("T")
 
+Read = Callable[[Request, int, Callable[[int], None]], Coroutine[Any, Any, bytes]]
+"""Reads a body: see `read_upload`."""
+
 
 async def serve(
     request: Request,
@@ -25,16 +28,44 @@ async def serve(
     timeout: float | None,
     make: Callable[[Segmented], T],
 ) -> tuple[T, dict[str, str]]:
-    """Walk one request through the house: admit, read, segment, make the answer.
+    """Walk one request with one picture through the house: admit, read, segment, make the answer.
 
     Returns:
         What `make` made, and the headers that tell how long each stage took.
     """
+    return await walk(
+        request,
+        pipeline,
+        timeout,
+        lambda upload, visit: pipeline.answer(upload, visit, make),
+        read_upload,
+    )
+
+
+async def walk(
+    request: Request,
+    pipeline: Pipeline,
+    timeout: float | None,
+    work: Callable[[bytes, Visit], Coroutine[Any, Any, T]],
+    read: Read,
+) -> tuple[T, dict[str, str]]:
+    """Admit a request, read its body and do some work on that, unless its client leaves.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself.
+        work: makes what is answered.
+        read: reads the body.
+
+    Returns:
+        What `work` made, and the headers that tell how long each stage took.
+    """
     with pipeline.visit(timeout) as visit:
         record_of(request).visit = visit
         try:
-            data = await read_in_time(request, pipeline, visit)
-            made = await while_connected(request, pipeline.answer(data, visit, make))
+            data = await read_in_time(request, pipeline, visit, read)
+            made = await while_connected(request, work(data, visit))
         except asyncio.CancelledError as error:
             # The server gives up on running requests when its time to stop is over.
             raise Unavailable(
@@ -43,7 +74,7 @@ async def serve(
         return made, {"Server-Timing": visit.stages.server_timing}
 
 
-async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> bytes:
+async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit, read: Read) -> bytes:
     """The upload, unless its sender takes longer than an upload or the whole request may."""
 
     def hold(size: int) -> None:
@@ -51,7 +82,7 @@ async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit) -> by
 
     with visit.stages.time("read"):
         async with pipeline.house.uploading(visit):
-            return await read_upload(request, pipeline.max_bytes, hold)
+            return await read(request, pipeline.max_bytes, hold)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

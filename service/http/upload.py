@@ -48,18 +48,27 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
         MalformedRequest: a form without the field, or no body.
         starlette.requests.ClientDisconnect: the client hung up.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
-        raise _too_large(max_bytes)
-    limited = Request(request.scope, _limit(request.receive, max_bytes, hold))
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await _read_form(limited)
-    body = await limited.body()
+        return await _read_form(_limited(request, max_bytes, hold))
+    body = await read_body(request, max_bytes, hold)
     if not body:
         raise MalformedRequest(
             f"no picture: send it as multipart field {FIELD!r} or as the raw body"
         )
     return body
+
+
+async def read_body(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
+    """The bytes of a body as they are, bounded as those of `read_upload`."""
+    return await _limited(request, max_bytes, hold).body()
+
+
+def _limited(request: Request, max_bytes: int, hold: Callable[[int], None]) -> Request:
+    """The request, of whose body not more can be read than is allowed."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
+        raise _too_large(max_bytes)
+    return Request(request.scope, _limit(request.receive, max_bytes, hold))
 
 
 async def _read_form(request: Request) -> bytes:

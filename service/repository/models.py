@@ -45,16 +45,15 @@ class Models:
         loaded = dict(self._table.get(name, {}))
         return [loaded[version] for version in sorted(loaded, reverse=True)]
 
-    def put(self, engine: Engine) -> Pipeline | None:
-        """Serve an engine from now on.
+    def put(self, engine: Engine) -> Pipeline:
+        """Serve an engine from now on, instead of what had its name and version so far.
 
         Returns:
-            What served its name and version so far: requests may still be in it.
+            What serves it.
         """
-        versions = self._table.setdefault(engine.card.name, {})
-        before = versions.get(engine.version)
-        versions[engine.version] = self._make(engine)
-        return before
+        pipeline = self._make(engine)
+        self._table.setdefault(engine.card.name, {})[engine.version] = pipeline
+        return pipeline
 
     def remove(self, pipeline: Pipeline) -> None:
         """Give it no more requests."""

@@ -162,10 +162,9 @@ class Repository:
             return served
         finally:
             self._models.loading.discard(entry.name)
-        before = self._models.put(engine)
-        self._served[self._models.find(entry.name, entry.version)] = entry
-        if before:
-            self._leave(before)
+        self._served[self._models.put(engine)] = entry
+        if current:
+            self._leave(current)
         return entry
 
     async def _warm(self, entry: Entry, like: Placement | None) -> Engine:

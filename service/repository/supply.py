@@ -16,7 +16,7 @@ from service.metrics import Metrics
 from service.repository.folder import Entry, list_models
 from service.repository.models import Models
 from service.repository.repository import Build, Repository
-from service.settings import Settings
+from service.settings import BUILT_IN_MODEL, Settings
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def supply_of(settings: Settings, metrics: Metrics) -> Supply:
         model = load_model(settings, settings.model)
         engine = build_engine(settings, model, metrics, held_before=held)
         return Supply(model.provider, engine)
+    if settings.model != BUILT_IN_MODEL:
+        raise StartError("models and model are both set: put the file into the folder")
     list_models(settings.models)  # whether it can be read
 
     def build(entry: Entry, like: Placement | None) -> Engine:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.docker.files import COMPOSE, ROOT, alerts, read_yaml
+from tests.docker.files import COMPOSE, alerts, read_yaml
+from tests.pages import Page
 
 UNIT_TESTS = Path(__file__).with_name("alerts_test.yml")
 SEVERITIES = {"critical", "warning"}
-
-
-def anchors(page: Path) -> set[str]:
-    """The anchors that a page's headings get."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
@@ -27,7 +21,7 @@ def test_an_alert_says_what_is_wrong_and_where_to_read_on(alert: dict[str, dict[
     assert "$labels.instance" in annotations["summary"]
     assert annotations["description"].endswith(".")
     page, anchor = annotations["runbook_url"].split("#")
-    assert anchor in anchors(ROOT / page)
+    assert anchor in Page(page).anchors()
     assert anchor == str(alert["alert"]).lower()
 
 

@@ -21,6 +21,7 @@ QUESTIONS = [
     "What does it refuse, and why?",
     "Where does the time go?",
     "Is batching happening?",
+    "Which model?",
     "What does the GPU do?",
     "What does the process use?",
 ]

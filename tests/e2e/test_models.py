@@ -206,6 +206,7 @@ def test_a_limit_of_memory_keeps_what_is_loaded(tmp_path: Path) -> None:
     ("flags", "words"),
     [
         (("--models", "no/such/folder"), "the folder of models no/such/folder cannot be read"),
+        (("--models", "/", "--model", "a.onnx"), "models and model are both set"),
         (("--versions", "2"), "setting versions has no meaning without models"),
     ],
 )

@@ -122,7 +122,8 @@ def test_there_is_no_other_page(client: httpx.Client, path: str) -> None:
         ("GET", "/metrics", 200),
         ("GET", "/docs", 200),
         ("GET", "/openapi.json", 200),
-        ("GET", "/", 307),
+        ("GET", "/", 200),
+        ("GET", "/page/app.js", 200),
     ],
 )
 def test_browsers_do_not_guess_what_an_answer_is(
@@ -131,7 +132,7 @@ def test_browsers_do_not_guess_what_an_answer_is(
     answer = client.request(method, path, content=JPEG if method == "POST" else None)
     assert answer.status_code == status
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
-    assert ("content-security-policy" in answer.headers) == (path == "/docs")
+    assert ("content-security-policy" in answer.headers) == (path in ("/", "/docs"))
 
 
 def test_nor_after_an_unexpected_error() -> None:
@@ -185,7 +186,7 @@ def guarded() -> Iterator[httpx.Client]:
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(KEY)
         file.flush()
-        flags = ("--cors-origins", f"{ORIGIN},http://localhost:3000", "--no-docs")
+        flags = ("--cors-origins", f"{ORIGIN},http://localhost:3000", "--no-docs", "--no-page")
         with (
             serving(*flags, "--api-keys", file.name) as running,
             httpx.Client(base_url=running.url, timeout=60) as client,

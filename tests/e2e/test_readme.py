@@ -19,24 +19,11 @@ from PIL import Image
 from service.settings import Settings
 from tests.conftest import write_folders
 from tests.e2e.conftest import Server, serving
+from tests.pages import ROOT, Page
 
 pytestmark = pytest.mark.xdist_group("server")
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def shell_lines() -> list[str]:
-    """The commands of the README's shell blocks, continued lines joined, comments cut."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    joined = "\n".join(blocks).replace("\\\n", " ")
-    return [line for raw in joined.splitlines() if (line := raw.split("  #")[0].strip())]
-
-
-def commands(program: str) -> list[str]:
-    found = [line for line in shell_lines() if line.split()[0] == program]
-    assert found, f"the README has no {program} command"
-    return found
+PAGE = Page("README.md")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +46,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(600)
 def test_the_first_commands_serve_an_overlay(checkout: Path) -> None:
-    assert shell_lines()[:2] == ["make serve", "make test"]
+    assert PAGE.shell_lines()[:2] == ["make serve", "make test"]
     with serving(command=("make", "serve"), cwd=checkout) as running:
         installed = next((checkout / ".venv" / "lib").glob("python*/site-packages"))
         assert not (installed / "torch").exists()
@@ -68,7 +55,7 @@ def test_the_first_commands_serve_an_overlay(checkout: Path) -> None:
         subprocess.run(shlex.split(printed), cwd=checkout, check=True, timeout=60)
         assert load(checkout / "overlay.jpg").size == sample_size()
         (checkout / "overlay.jpg").unlink()
-        for line in commands("curl"):
+        for line in PAGE.commands("curl"):
             here = line.replace("http://127.0.0.1:8000", running.url)
             arguments = [*shlex.split(here), "--fail", "--silent", "--show-error"]
             subprocess.run(arguments, cwd=checkout, check=True, capture_output=True, timeout=60)
@@ -99,7 +86,7 @@ def test_the_pictures_at_the_top_are_the_product_s_own(
 
 
 def test_the_settings_in_the_readme_are_settings_and_the_rest_is_linked() -> None:
-    section = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    section = PAGE.text.partition("\n## Settings\n")[2].partition("\n## ")[0]
     named = re.findall(r"`--([a-z-]+)`", section)
     assert len(named) >= 12
     assert {name.replace("-", "_") for name in named} <= set(Settings.model_fields)
@@ -107,7 +94,7 @@ def test_the_settings_in_the_readme_are_settings_and_the_rest_is_linked() -> Non
 
 
 def test_the_code_in_the_readme_runs() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (block,) = PAGE.blocks("python")
     namespace: dict[str, object] = {}
     for statement in block.strip().splitlines():
         code, _, comment = statement.partition("#")
@@ -124,7 +111,7 @@ def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
     """The page's commands on a tiny data set, with fewer steps."""
     write_folders(tmp_path / "data", 6)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    lines = commands("deeplab")
+    lines = PAGE.commands("deeplab")
     assert [line.split()[1] for line in lines] == ["data", "train", "evaluate", "export"]
     for line in lines:
         arguments = shlex.split(line.replace("export/recipes", str(ROOT / "export" / "recipes")))
@@ -135,7 +122,7 @@ def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
             arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
-    (serve,) = commands("deeplab-serve")
+    (serve,) = PAGE.commands("deeplab-serve")
     flags = tuple(shlex.split(serve)[1:])
     with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:
         (model,) = client.get("/v1/models").json()["models"]

@@ -63,6 +63,7 @@ class HeldModel:
     def __init__(self, max_batch: int = 1) -> None:
         self.session = HeldSession()
         self.card = self.session.card
+        self.has_confidence = self.session.has_confidence
         self.max_batch = max_batch
 
     def place(self, buckets: Sequence[Bucket]) -> Placement:

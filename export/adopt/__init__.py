@@ -1,0 +1,1 @@
+"""Other people's ONNX segmentation models, wrapped into this project's contract."""

@@ -1,0 +1,16 @@
+"""What an `Accept` or `Accept-Encoding` header likes, and how much."""
+
+from __future__ import annotations
+
+
+def parse_preferences(header: str) -> dict[str, float]:
+    """The quality of each word of the header, 1 where it has none."""
+    preferences: dict[str, float] = {}
+    for item in header.split(","):
+        word, *parameters = (part.strip() for part in item.lower().split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            preferences[word] = float(quality)
+        except ValueError:
+            continue
+    return preferences

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol over HTTP, with Triton's extensions for binary tensors."""

@@ -1,0 +1,126 @@
+"""One call for inference: read, its pictures walk down the line, their outputs leave together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from isal import isal_zlib
+from starlette.datastructures import Headers
+
+from service.http.preferences import parse_preferences
+from service.http.serve import walk
+from service.http.upload import read_body
+from service.http.v2.body import split, unpack
+from service.http.v2.describe import OUTPUTS
+from service.http.v2.inputs import read_pictures
+from service.http.v2.messages import InferRequest, parse
+from service.http.v2.outputs import Made, Maker, choose_outputs, write
+from service.pipeline import Pipeline, Source
+from service.visit import Visit
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+OBJECT = 32
+"""Bytes that an element of an array in JSON takes in memory at most, with its place in a list."""
+ENCODINGS = {"gzip": 31, "deflate": 15}
+"""The encodings of answers, by the window bits that make zlib write them."""
+
+
+async def infer(request: Request, pipeline: Pipeline, timeout: float | None) -> Response:
+    """Answer one request.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself by its header.
+
+    Raises:
+        RequestError: whatever is wrong with it, the load or the deadline.
+    """
+
+    async def work(body: bytes, visit: Visit) -> Response:
+        return await answer(request.headers, pipeline, body, visit)
+
+    response, timing = await walk(request, pipeline, timeout, work, read_body)
+    response.headers.update(timing)
+    return response
+
+
+async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit) -> Response:
+    """What is answered to a body."""
+    card, house, work = pipeline.engine.card, pipeline.house, pipeline.workshop.work
+    encoding = headers.get("content-encoding", "")
+    data = await work(visit, "decode", lambda: unpack(body, encoding, pipeline.max_bytes))
+    text, binary = split(data, headers.get(HEADER_LENGTH))
+    # What is unpacked lies beside what was sent, and objects take more than their text.
+    house.hold(visit, (0 if data is body else len(data)) + OBJECT * text.count(b","))
+
+    def read() -> tuple[InferRequest, list[Source]]:
+        asked = parse(text)
+        return asked, read_pictures(asked, binary, pipeline.max_pixels)
+
+    asked, pictures = await work(visit, "decode", read)
+    outputs = choose_outputs(asked, [tensor.name for tensor in OUTPUTS])
+    if asked.timeout:
+        visit.deadline = min(visit.deadline, time.monotonic() + asked.timeout)
+    maker = Maker(outputs, card.palette, pipeline.max_pixels)
+    made = await segment_all(pipeline, pictures, visit, maker)
+    head = {"model_name": card.name, "model_version": str(pipeline.engine.version)}
+    if asked.id is not None:
+        head["id"] = asked.id
+    accepted = choose_encoding(headers.get("accept-encoding", ""))
+    return await work(
+        visit, "encode", lambda: respond(head, outputs, made, pipeline.max_bytes, accepted)
+    )
+
+
+async def segment_all(
+    pipeline: Pipeline, pictures: Sequence[Source], visit: Visit, maker: Maker
+) -> list[Made]:
+    """The outputs of each picture, in order; one failure gives all of them up.
+
+    Every picture but the first, which takes the place of its request, is let in by itself: the
+    bounds of the house count pictures.
+    """
+
+    async def further(picture: Source) -> Made:
+        with pipeline.visit(visit.time_left) as own:
+            return await pipeline.answer(picture, own, maker.make)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(pipeline.answer(pictures[0], visit, maker.make))]
+            tasks += [group.create_task(further(picture)) for picture in pictures[1:]]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def respond(
+    head: dict[str, Any],
+    outputs: dict[str, bool],
+    made: Sequence[Made],
+    max_json: int,
+    encoding: str | None,
+) -> Response:
+    """The answer as it is sent."""
+    body, header_length = write(head, outputs, made, max_json)
+    headers = {"Vary": "Accept-Encoding"}
+    if header_length is not None:
+        headers[HEADER_LENGTH] = str(header_length)
+    if encoding:
+        body = isal_zlib.compress(body, 1, wbits=ENCODINGS[encoding])
+        headers["Content-Encoding"] = encoding
+    kind = "application/json" if header_length is None else "application/octet-stream"
+    return Response(body, media_type=kind, headers=headers)
+
+
+def choose_encoding(accepted: str) -> str | None:
+    """The encoding that an `Accept-Encoding` header likes best of those there are."""
+    liked = parse_preferences(accepted)
+    best = max(ENCODINGS, key=lambda name: liked.get(name, 0.0))
+    return best if liked.get(best, 0.0) > 0 else None

@@ -1,0 +1,69 @@
+/** What went wrong, for people; the field for the API key; the countdown to the next try. */
+
+import { Problem, setKey } from "./api.js";
+
+const find = (id) => document.getElementById(id);
+let timer = 0;
+
+/** Take away what an earlier call left. */
+export function clear() {
+  clearInterval(timer);
+  find("notice").hidden = true;
+  find("lock").hidden = true;
+}
+
+export function say(text) {
+  find("status").textContent = text;
+}
+
+export function setBusy(busy) {
+  find("busy").hidden = !busy;
+}
+
+/**
+ * Show an error; what it needs is asked for, and then it is tried again.
+ *
+ * @param {Error} error
+ * @param {() => void} again
+ */
+export function complain(error, again) {
+  clear();
+  say("");
+  const { status = 0, title = "The page failed", retryAfter = null, id = null } = error;
+  find("notice-title").textContent = title;
+  find("notice-detail").textContent = error.message;
+  find("notice-id").textContent = `Request ${id}`;
+  find("notice-id").hidden = !id;
+  find("notice").hidden = false;
+  find("notice-actions").hidden = !(error instanceof Problem) || (status !== 0 && status < 500);
+  find("again").onclick = again;
+  find("leave").onclick = clear;
+  find("countdown").textContent = "";
+  if (status === 401) askForKey(again);
+  if (retryAfter) countDown(retryAfter, again);
+}
+
+function askForKey(again) {
+  const [form, field] = [find("lock"), find("key")];
+  form.hidden = false;
+  field.focus();
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    setKey(field.value);
+    field.value = "";
+    again();
+  };
+}
+
+function countDown(seconds, again) {
+  const end = performance.now() + seconds * 1000;
+  const tick = () => {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    find("countdown").textContent = `by itself in ${Math.max(0, left)} s`;
+    if (left > 0) return;
+    clear();
+    again();
+  };
+  tick();
+  timer = setInterval(tick, 250);
+}

@@ -1,0 +1,254 @@
+"""The Open Inference Protocol, wrongly spoken: every answer is an error in its form."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from tritonclient.http import InferenceServerClient, InferInput
+from tritonclient.utils import InferenceServerException
+
+from tests.e2e.conftest import FAST, serving
+from tests.service import pictures
+
+MODEL = "camvid-mobilenetv2"
+INFER = f"/v2/models/{MODEL}/infer"
+JPEG = pictures.encoded(pictures.photo(80, 60), "JPEG")
+KEY = "key-of-the-protocol-tests"
+LIMIT = 200_000
+IMAGE: dict[str, Any] = {"name": "image", "datatype": "UINT8", "shape": [1, 2, 2, 3]}
+ENCODED: dict[str, Any] = {"name": "encoded", "datatype": "BYTES", "shape": [1]}
+TWELVE = list(range(12))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(KEY)
+    flags = ("--max-bytes", str(LIMIT), "--max-pixels", "50000", "--api-keys", str(keys))
+    with (
+        serving(*FAST, *flags) as running,
+        httpx.Client(base_url=running.url, headers={"X-API-Key": KEY}, timeout=60) as connected,
+    ):
+        yield connected
+
+
+def refused(answer: httpx.Response, status: int, message: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    (member,) = answer.json().items()
+    assert member[0] == "error"
+    assert message in member[1]
+
+
+def with_binary(head: dict[str, Any], data: bytes) -> tuple[bytes, dict[str, str]]:
+    text = json.dumps(head).encode()
+    return text + data, {"Inference-Header-Content-Length": str(len(text))}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "EOF"),
+        (b"{", "EOF"),
+        (b"\xff\xd8\xff", "JSON"),
+        (b"[]", "object"),
+        (b"{}", "inputs: Field required"),
+        (b'{"inputs": []}', "inputs"),
+        pytest.param(b'{"inputs": ' + b"[" * 5_000, "recursion limit", id="deep"),
+        pytest.param(b'{"inputs": ' + b"[" * 20_000, "too many parts", id="very-deep"),
+        pytest.param(b'{"inputs": [' + b'"",' * 20_000 + b"1]}", "too many parts", id="strings"),
+        (b'{"inputs": [{"name": "image", "datatype": "UINT8"}]}', "inputs.0.shape"),
+    ],
+)
+def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> None:
+    refused(client.post(INFER, content=body), 400, message)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([{**IMAGE, "name": "picture", "data": TWELVE}], "found 'picture'"),
+        ([{**IMAGE, "data": TWELVE}, {**ENCODED, "data": [""]}], "send one input"),
+        ([IMAGE], "send either data or binary_data_size"),
+        ([{**IMAGE, "data": TWELVE[:-1]}], "has 12 elements, found 11"),
+        ([{**IMAGE, "data": [*TWELVE[:-1], 256]}], "whole numbers from 0 to 255"),
+        ([{**IMAGE, "data": [*TWELVE[:-1], -1]}], "whole numbers from 0 to 255"),
+        ([{**IMAGE, "data": [*TWELVE[:-1], 0.5]}], "whole numbers from 0 to 255"),
+        ([{**IMAGE, "data": [*TWELVE[:-1], "x"]}], "whole numbers from 0 to 255"),
+        ([{**IMAGE, "datatype": "FP32", "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
+        ([{**IMAGE, "shape": [2, 2, 3], "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
+        ([{**IMAGE, "shape": [1, 3, 2, 2], "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
+        ([{**IMAGE, "shape": [0, 2, 2, 3], "data": []}], "send UINT8 [N, H, W, 3]"),
+        ([{**IMAGE, "shape": [-1, 2, 2, 3], "data": []}], "inputs.0.shape.0"),
+        ([{**IMAGE, "shape": [65, 1, 1, 3], "data": [1] * 195}], "65 pictures; the limit is 64"),
+        ([{**IMAGE, "parameters": {"binary_data_size": 12}}], "0 bytes follow the JSON"),
+        ([{**IMAGE, "parameters": {"shared_memory_region": "x"}}], "shared memory"),
+        ([{**ENCODED, "datatype": "UINT8", "data": TWELVE}], "send BYTES [N]"),
+        ([{**ENCODED, "data": ["not base64"]}], "as Base64 text"),
+        ([{**ENCODED, "data": [7]}], "as Base64 text"),
+        ([{**ENCODED, "data": ["", ""]}], "shape [1] and 2 elements"),
+        ([{**ENCODED, "data": ["AAAA"]}], "not a picture"),
+    ],
+)
+def test_tensors_that_are_none(
+    client: httpx.Client, tensors: list[dict[str, Any]], message: str
+) -> None:
+    answer = client.post(INFER, json={"inputs": tensors})
+    refused(answer, 415 if message == "not a picture" else 400, message)
+
+
+@pytest.mark.parametrize(
+    ("binary", "message"),
+    [
+        (b"\5", "ends within the length of an element"),
+        (struct.pack("<I", 4) + b"123", "ends within an element"),
+        (struct.pack("<I", 2**32 - 1), "ends within an element"),
+        (struct.pack("<I", 0) * 2, "shape [1] and 2 elements"),
+        (b"", "shape [1] and 0 elements"),
+    ],
+)
+def test_binary_data_that_is_none(client: httpx.Client, binary: bytes, message: str) -> None:
+    tensor = {**ENCODED, "parameters": {"binary_data_size": len(binary)}}
+    body, headers = with_binary({"inputs": [tensor]}, binary)
+    refused(client.post(INFER, content=body, headers=headers), 400, message)
+
+
+def test_binary_data_of_nobody(client: httpx.Client) -> None:
+    body, headers = with_binary({"inputs": [{**IMAGE, "data": TWELVE}]}, b"1234")
+    refused(client.post(INFER, content=body, headers=headers), 400, "belong to no input")
+
+
+@pytest.mark.parametrize(("length", "message"), [("x", "is a number"), ("9999", "the body has")])
+def test_a_header_length_that_is_none(client: httpx.Client, length: str, message: str) -> None:
+    headers = {"Inference-Header-Content-Length": length}
+    refused(client.post(INFER, content=b"{}", headers=headers), 400, message)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"outputs": [{"name": "logits"}]}, "one of mask"),
+        ({"outputs": [{"name": "mask"}, {"name": "mask"}]}, "asked for twice"),
+        ({"outputs": [{"name": "mask", "parameters": {"classification": 3}}]}, "not offered"),
+        ({"parameters": {"timeout": "soon"}}, "microseconds"),
+        ({"parameters": {"timeout": -1}}, "microseconds"),
+        ({"parameters": 7}, "parameters"),
+        ({"id": [1]}, "id"),
+    ],
+)
+def test_wishes_that_cannot_be_met(
+    client: httpx.Client, more: dict[str, Any], message: str
+) -> None:
+    refused(client.post(INFER, json={"inputs": [{**IMAGE, "data": TWELVE}], **more}), 400, message)
+
+
+def test_parameters_without_a_meaning_here_are_ignored(client: httpx.Client) -> None:
+    parameters = {"priority": 2, "sequence_id": 7, "sequence_start": True, "mine": "x"}
+    body = {"inputs": [{**IMAGE, "data": TWELVE}], "parameters": parameters, "model_name": "x"}
+    assert client.post(INFER, json=body).json()["outputs"][0]["shape"] == [1, 2, 2]
+
+
+def test_a_deadline_in_microseconds_is_heeded(client: httpx.Client) -> None:
+    body = {"inputs": [{**IMAGE, "data": TWELVE}], "parameters": {"timeout": 1}}
+    refused(client.post(INFER, json=body), 504, "the deadline passed")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status", "message"),
+    [
+        ("gzip", gzip.compress(bytes(LIMIT + 1), mtime=0), 413, "unpacks to more than the limit"),
+        ("deflate", zlib.compress(bytes(300 * LIMIT)), 413, "unpacks to more than the limit"),
+        ("gzip", gzip.compress(b"{}")[:-3], 400, "not whole gzip"),
+        ("gzip", gzip.compress(b"{}") * 2, 400, "not whole gzip"),
+        ("gzip", b"{}", 400, "not gzip"),
+        ("br", b"{}", 415, "'br' is not accepted"),
+        ("gzip, gzip", b"{}", 415, "is not accepted"),
+        ("gzip", b"", 400, "not whole gzip"),
+    ],
+)
+def test_compression_is_bounded(
+    client: httpx.Client, encoding: str, body: bytes, status: int, message: str
+) -> None:
+    answer = client.post(INFER, content=body, headers={"Content-Encoding": encoding})
+    refused(answer, status, message)
+
+
+def test_limits_are_named(client: httpx.Client) -> None:
+    refused(client.post(INFER, content=bytes(LIMIT + 1)), 413, f"limit of {LIMIT} bytes")
+    large = pictures.encoded(pictures.photo(300, 200), "JPEG")
+    tensor = {**ENCODED, "parameters": {"binary_data_size": len(large) + 4}}
+    body, headers = with_binary({"inputs": [tensor]}, struct.pack("<I", len(large)) + large)
+    refused(client.post(INFER, content=body, headers=headers), 413, "the limit is 50000")
+    wide = {**IMAGE, "shape": [1, 300, 200, 3], "parameters": {"binary_data_size": 180_000}}
+    body, headers = with_binary({"inputs": [wide]}, bytes(180_000))
+    refused(client.post(INFER, content=body, headers=headers), 413, "the limit is 50000")
+
+
+def test_masks_of_a_batch_are_bounded_together(client: httpx.Client) -> None:
+    file = pictures.encoded(pictures.photo(200, 150), "JPEG")
+    element = struct.pack("<I", len(file)) + file
+    tensor: dict[str, Any] = {"name": "encoded", "datatype": "BYTES", "shape": [2]}
+    tensor["parameters"] = {"binary_data_size": 2 * len(element)}
+    body, headers = with_binary({"inputs": [tensor]}, element * 2)
+    refused(client.post(INFER, content=body, headers=headers), 413, "50000 pixels in all")
+    pngs = {"inputs": [tensor], "outputs": [{"name": "png"}]}
+    body, headers = with_binary(pngs, element * 2)
+    answer = client.post(INFER, content=body, headers=headers)
+    assert answer.json()["outputs"][0]["shape"] == [2]
+
+
+@pytest.mark.parametrize("path", ["/v2/nothing", f"{INFER}/x", "/v2/models", "/v2/"])
+def test_a_path_that_is_none(client: httpx.Client, path: str) -> None:
+    refused(client.get(path), 404, "there is nothing at")
+
+
+def test_a_wrong_method(client: httpx.Client) -> None:
+    answer = client.get(INFER)
+    refused(answer, 405, "but POST")
+    assert answer.headers["allow"] == "POST"
+    refused(client.post("/v2/health/live"), 405, "but GET")
+
+
+def test_a_wrong_header(client: httpx.Client) -> None:
+    answer = client.post(INFER, content=b"{}", headers={"X-Request-Timeout": "soon"})
+    refused(answer, 400, "X-Request-Timeout")
+
+
+def test_keys_lock_everything_but_health(client: httpx.Client) -> None:
+    url = str(client.base_url)
+    for path in ("/v2/health/live", "/v2/health/ready"):
+        assert httpx.get(url + path).status_code == 200
+    for path in ("/v2", f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/config"):
+        answer = httpx.get(url + path)
+        refused(answer, 401, "needs an API key")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    refused(httpx.post(url + INFER, content=b"{}"), 401, "needs an API key")
+
+
+def test_the_client_shows_why(client: httpx.Client) -> None:
+    triton = InferenceServerClient(f"{client.base_url.host}:{client.base_url.port}")
+    tensor = InferInput("encoded", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([JPEG[:-100]], np.object_))
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with pytest.raises(InferenceServerException, match="the JPEG picture is broken") as failed:
+        triton.infer(MODEL, [tensor], headers=headers)
+    assert failed.value.status() == "400"
+    triton.close()
+
+
+def test_errors_are_counted_by_their_reason(client: httpx.Client) -> None:
+    client.get("/v2/nothing")
+    client.post(INFER, content=b"")
+    text = client.get("/metrics").text
+    route = 'route="/v2/models/{name}/infer",status="400"'
+    assert f'deeplab_requests_total{{reason="invalid_parameter",{route}}}' in text
+    assert 'reason="unauthorised",route="/v2",status="401"' in text
+    assert 'reason="not_found",route="unmatched",status="404"' in text
