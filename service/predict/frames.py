@@ -103,7 +103,8 @@ def readable(film: Film, report: Report) -> Generator[Frame]:
         try:
             yield from frames
         except BrokenFilm as error:
-            report.failures.append(f"{film.source}: it cannot be read any further: {error}")
+            what = "the stream broke off" if film.live else "it cannot be read any further"
+            report.failures.append(f"{film.source}: {what}: {error}")
 
 
 def draw(photo: Image.Image, ids: NDArray[np.uint8], writer: Writer) -> NDArray[np.uint8]:
