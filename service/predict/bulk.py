@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
@@ -53,24 +54,37 @@ class Bulk:
     and of large ones no more than `max_pixels_at_once` allows.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Load the model and warm it.
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """
+        Args:
+            engine: is waited for, and closed at the end; nothing else may use it.
+            settings: the limits of pictures, and how many threads decode them.
+
+        Raises:
+            StartError: the model does not run.
+        """
+        self.engine = engine
+        self._settings = settings
+        allow_pixels(settings.max_pixels)
+        engine.wait_ready()
+        self.check()
+        self.workers = settings.image_threads + 2 * engine.capacity
+        at_once = max(1, settings.max_pixels_at_once // settings.max_pixels)
+        self._room = threading.BoundedSemaphore(at_once)
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="pictures")
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """One on the model of the settings.
 
         Raises:
             StartError: it cannot be loaded, or does not run.
         """
-        self._settings = settings
-        allow_pixels(settings.max_pixels)
         model = load_model(settings, settings.model)
-        # The pool below bounds what waits.
-        self.engine = Engine(model, buckets_of(settings, model.card), limit=2**31)
-        self.engine.start()
-        self.engine.wait_ready()
-        self.check()
-        self.workers = settings.image_threads + 2 * self.engine.capacity
-        at_once = max(1, settings.max_pixels_at_once // settings.max_pixels)
-        self._room = threading.BoundedSemaphore(at_once)
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="pictures")
+        # The threads bound what waits.
+        engine = Engine(model, buckets_of(settings, model.card), limit=sys.maxsize)
+        engine.start()
+        return cls(engine, settings)
 
     def run(
         self,
@@ -104,7 +118,7 @@ class Bulk:
         """
         if not self.engine.alive:
             raise StartError(
-                f"the model {self._settings.model} does not run: {self.engine.trouble}"
+                f"the model {self.engine.card.name} does not run: {self.engine.trouble}"
             )
 
     def close(self) -> None:
@@ -112,7 +126,7 @@ class Bulk:
         self._pool.shutdown(cancel_futures=True)
         self.engine.close()
 
-    def __enter__(self) -> Bulk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{PROGRAM}: {explain(error)}")
     except (StartError, RequestError) as error:
         sys.exit(f"{PROGRAM}: {error}")
+    except OSError as error:  # of the journal, or of what is made of all pictures
+        sys.exit(f"{PROGRAM}: cannot write to {given.out}: {error.strerror or error}")
     tell(report, given.out)
     if report.stopped:
         assert stop.signal is not None
@@ -114,7 +116,7 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
         raise StartError(f"--alpha {given.alpha:g} is not between 0 and 1")
     film = film_of(given.source)
     items = [] if film else find_pictures(given.source, given.out)
-    with Bulk(settings_of(given)) as bulk, ExitStack() as stack:
+    with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
         opened = stack.enter_context(open_film(film)) if film else None
         card = bulk.engine.card
         classes = None if given.classes is None else choose_classes(given.classes, card)

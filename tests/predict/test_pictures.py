@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +101,27 @@ def test_a_log_file_gets_whole_lines(
     _, ended = run
     assert "\r" not in ended.stderr
     assert ended.stderr.startswith("8 of 8 pictures, ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_gets_a_bar(folder: Path, tmp_path: Path) -> None:
+    import pty
+    import termios
+
+    mine, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    subprocess.run(
+        [*COMMAND, str(folder / "one.png"), str(tmp_path), *FAST],
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    os.close(theirs)
+    shown = os.read(mine, 100_000).decode()
+    os.close(mine)
+    assert "\r100%|" in shown
+    assert "1/1" in shown
 
 
 def test_the_answers_are_those_of_the_server(
