@@ -12,12 +12,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
 from service.house import House
-from service.http import docs, info, masks, page, problems, stock
+from service.http import cutout, docs, info, masks, page, problems, segments, stock
 from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
 from service.http.keys import require_key
 from service.http.openapi import describe_formats
+from service.http.several import calls as several
 from service.http.telemetry import telemetry
 from service.http.v2 import repository as control
 from service.http.v2 import router as v2
@@ -118,7 +119,8 @@ def create_app(
         docs.install(app)
     problems.install(app)
     locked = lock(settings)
-    app.include_router(masks.router, **locked)
+    for router in (masks.router, segments.router, cutout.router, several.router):
+        app.include_router(router, **locked)
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)

@@ -1,26 +1,27 @@
-"""The three calls that turn a photo into a mask, an overlay or JSON."""
+"""The calls that answer with a whole picture, and what all calls take."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.contract import ModelCard
+from service.cleaning import Cleaning, choose_classes, palette_with_ignored
+from service.engine.engine import Engine
 from service.errors import InvalidParameter
 from service.http.lookup import find_pipeline
 from service.http.problems import described
-from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
-from service.http.serve import serve
+from service.http.recipe import Recipe
+from service.http.serve import respond
 from service.http.upload import OPENAPI_BODY
-from service.images import shapes
 from service.images.encode import OVERLAY_TYPES, blend, encode_photo
-from service.images.png import palette_png
+from service.images.mask_formats import MASK_FORMATS, FormatName
 from service.segmented import Segmented
+from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
 
-Geometry = Literal["none", "rle", "polygons"]
 Timeout = Annotated[
     float | None,
     Header(
@@ -42,6 +43,7 @@ PROBLEMS = described(
     (503, "overloaded or shutting down; see Retry-After"),
     (504, "the deadline passed"),
 )
+VARY = {"Vary": "Accept"}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 router = APIRouter(prefix="/v1", tags=["segmentation"], responses=PROBLEMS)
@@ -54,38 +56,134 @@ class CallQuery(BaseModel):
 
     model: str | None = Field(None, description="name of a loaded model")
     version: int | None = Field(None, ge=1, description="version of it; the newest if absent")
+    tile: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_SCALE,
+        description="cut the picture into windows at so many times its size (1 is its own), "
+        "rather than scale it to one",
+    )
+    overlap: float = Field(
+        DEFAULT_OVERLAP,
+        ge=0,
+        le=MAX_OVERLAP,
+        description="share of a window, at least, that it has in common with its neighbour",
+    )
+
+    @property
+    def tiling(self) -> Tiling | None:
+        return Tiling(self.tile, self.overlap) if self.tile else None
 
 
-class OverlayQuery(CallQuery):
-    alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
+class CleanQuery(CallQuery):
+    """What every call takes that answers with a mask or with what is made of one."""
+
     classes: str | None = Field(
-        None, description="names or ids to draw, separated by commas; all if absent"
+        None,
+        description="names or ids of classes, separated by commas: all others become the model's "
+        "ignored id",
+    )
+    min_area: int = Field(
+        0,
+        ge=0,
+        description="pixels of the picture: smaller connected regions are given to what "
+        "surrounds them",
+    )
+    confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="probability of its class that a pixel needs: less sure ones become the "
+        "model's ignored id",
     )
 
+    def cleaning(self, engine: Engine) -> Cleaning:
+        """What is asked of the mask of a model.
 
-class SegmentsQuery(CallQuery):
-    geometry: Geometry = Field(
-        "none", description="outline of each class: COCO run lengths or polygons"
+        Raises:
+            InvalidParameter: the model has no such class, or no confidence to tell.
+        """
+        if self.confidence is not None:
+            engine.require_confidence()
+        chosen = None if self.classes is None else choose_classes(self.classes, engine.card)
+        return Cleaning(chosen, self.min_area, self.confidence)
+
+
+class MaskQuery(CleanQuery):
+    format: FormatName = Field(
+        "palette",
+        description="class ids as a PNG, with the model's colours or in grey; a PNG that is white "
+        "where any of `classes` is and else black; or NumPy's own format",
     )
+    size: Literal["picture", "model"] = Field(
+        "picture", description="as large as the picture, or as the model saw it"
+    )
+
+    def recipe(self, engine: Engine) -> Recipe:
+        """How a mask is made.
+
+        Raises:
+            InvalidParameter: this model has no such mask.
+        """
+        card, cleaning = engine.card, self.cleaning(engine)
+        if self.format == "binary" and self.classes is None:
+            raise InvalidParameter(
+                "format=binary needs to know what is white: add classes=, with names"
+            )
+        palette = card.palette if cleaning == Cleaning() else palette_with_ignored(card)
+        kind = MASK_FORMATS[self.format]
+
+        def write(found: Segmented) -> bytes:
+            cleaned = cleaning.clean(found, card)
+            ids = cleaned.mask() if self.size == "picture" else cleaned.model_mask
+            return kind.write(ids, palette, card.ignored_id)
+
+        saved = f'attachment; filename="{kind.file_name}"'
+        headers = {"Content-Disposition": saved} if kind.file_name else {}
+        return Recipe(write, kind.media_type, self.confidence is not None, self.tiling, headers)
+
+
+class OverlayQuery(CleanQuery):
+    alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
+
+    def recipe(self, engine: Engine, accept: str) -> Recipe:
+        """How an overlay is made, in the format that an `Accept` header likes best.
+
+        Raises:
+            InvalidParameter: the model has no such class, or no confidence to tell.
+        """
+        card, cleaning = engine.card, self.cleaning(engine)
+        media_type = choose_type(accept)
+        classes = set(range(len(card.labels))) - {card.ignored_id}
+        drawn = None if cleaning == Cleaning() else classes
+        palette = palette_with_ignored(card)
+
+        def draw(found: Segmented) -> bytes:
+            ids = cleaning.clean(found, card).mask()
+            blended = blend(found.photo(), ids, palette, self.alpha, drawn)
+            return encode_photo(blended, media_type)
+
+        return Recipe(draw, media_type, self.confidence is not None, self.tiling, VARY)
 
 
 @router.post(
     "/mask",
-    summary="Class ids as a palette PNG",
+    summary="The class of each pixel",
     openapi_extra=OPENAPI_BODY,
     response_class=Response,
-    responses={200: {"content": {"image/png": BINARY}, "description": "pixel = class id"}},
+    responses={
+        200: {
+            "content": {kind.media_type: BINARY for kind in MASK_FORMATS.values()},
+            "description": "pixel = class id",
+        }
+    },
 )
 async def mask(
-    request: Request, query: Annotated[CallQuery, Query()], timeout: Timeout = None
+    request: Request, query: Annotated[MaskQuery, Query()], timeout: Timeout = None
 ) -> Response:
-    """A palette PNG as large as the picture: each pixel is its class id."""
+    """A palette PNG as large as the picture, or what else is asked for: pixel = class id."""
     pipeline = find_pipeline(request, query.model, query.version)
-    palette = pipeline.engine.card.palette
-    data, timing = await serve(
-        request, pipeline, timeout, lambda found: palette_png(found.mask(), palette)
-    )
-    return Response(data, media_type="image/png", headers=timing)
+    return await respond(request, pipeline, timeout, query.recipe(pipeline.engine))
 
 
 @router.post(
@@ -106,60 +204,13 @@ async def overlay(
     accept: Annotated[str, Header()] = "*/*",
     timeout: Timeout = None,
 ) -> Response:
-    """The photo with each pixel's class colour blended over it."""
+    """The photo with each pixel's class colour blended over it, except for the ignored id."""
     pipeline = find_pipeline(request, query.model, query.version)
-    card = pipeline.engine.card
-    chosen = None if query.classes is None else choose_classes(query.classes, card)
-    media_type = choose_type(accept)
-
-    def draw(found: Segmented) -> bytes:
-        image = blend(found.photo(), found.mask(), card.palette, query.alpha, chosen)
-        return encode_photo(image, media_type)
-
-    data, timing = await serve(request, pipeline, timeout, draw)
-    return Response(data, media_type=media_type, headers={**timing, "Vary": "Accept"})
+    return await respond(request, pipeline, timeout, query.recipe(pipeline.engine, accept))
 
 
-@router.post(
-    "/segments",
-    summary="What is where, as JSON",
-    openapi_extra=OPENAPI_BODY,
-    response_model=Segments,
-)
-async def segments(
-    request: Request, query: Annotated[SegmentsQuery, Query()], timeout: Timeout = None
-) -> Response:
-    """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
-    pipeline = find_pipeline(request, query.model, query.version)
-    card = pipeline.engine.card
-
-    def write(found: Segmented) -> bytes:
-        return describe(found, card, query.geometry).model_dump_json(exclude_none=True).encode()
-
-    data, timing = await serve(request, pipeline, timeout, write)
-    return Response(data, media_type="application/json", headers=timing)
-
-
-def choose_classes(text: str, card: ModelCard) -> set[int]:
-    """Ids for names or ids separated by commas.
-
-    Raises:
-        InvalidParameter: names what is not a class of the model.
-    """
-    ids = {str(index): index for index in range(len(card.labels))}
-    ids |= {name.casefold(): index for index, name in enumerate(card.labels)}
-    words = [word for part in text.split(",") if (word := part.strip().casefold())]
-    for word in words:
-        if word not in ids:
-            raise InvalidParameter(
-                f"classes: {word[:40]!r} is not a class of {card.name}; it has "
-                + ", ".join(f"{index} {name}" for index, name in enumerate(card.labels))
-            )
-    return {ids[word] for word in words}
-
-
-def choose_type(accept: str) -> str:
-    """The media type that an `Accept` header likes best; JPEG where it leaves the choice."""
+def choose_type(accept: str, offered: Collection[str] = OVERLAY_TYPES) -> str:
+    """The media type that an `Accept` header likes best; the first where it leaves the choice."""
     preferences: dict[str, float] = {}
     for item in accept.split(","):
         kind, *parameters = (part.strip() for part in item.lower().split(";"))
@@ -173,35 +224,4 @@ def choose_type(accept: str) -> str:
         wildcards = (media_type, "image/*", "*/*")
         return next((preferences[kind] for kind in wildcards if kind in preferences), 0.0)
 
-    return max(OVERLAY_TYPES, key=liking)
-
-
-def describe(found: Segmented, card: ModelCard, geometry: Geometry) -> Segments:
-    """The JSON answer for a segmented picture."""
-    mask, coarse = found.mask(), found.model_mask
-    height, width = found.size
-
-    def segment(area: shapes.Area) -> Segment:
-        rle = regions = None
-        if geometry == "rle":
-            rle = RunLengths(size=(height, width), counts=shapes.run_lengths(mask == area.id))
-        elif geometry == "polygons":
-            outlines = shapes.polygons(coarse == area.id, (height, width))
-            regions = [Region(exterior=o.exterior, holes=o.holes) for o in outlines]
-        x, y, box_width, box_height = area.box
-        return Segment(
-            id=area.id,
-            name=card.labels[area.id],
-            colour=card.palette[area.id],
-            pixels=area.pixels,
-            fraction=area.pixels / mask.size,
-            box=Box(x=x, y=y, width=box_width, height=box_height),
-            rle=rle,
-            polygons=regions,
-        )
-
-    return Segments(
-        image=Size(width=width, height=height),
-        model=card.name,
-        segments=[segment(area) for area in shapes.areas(mask)],
-    )
+    return max(offered, key=liking)

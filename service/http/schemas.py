@@ -24,11 +24,12 @@ class Box(BaseModel):
 
 
 class RunLengths(BaseModel):
-    """COCO's uncompressed run lengths: column-major, starting with pixels outside."""
+    """COCO's run lengths: column-major, starting with pixels outside."""
 
     size: tuple[int, int]
     """Height and width."""
-    counts: list[int]
+    counts: list[int] | str
+    """As numbers, or as COCO's text for them."""
 
 
 class Region(BaseModel):
@@ -46,7 +47,9 @@ class Segment(BaseModel):
     colour: Colour
     pixels: int
     fraction: float
-    """Of the picture's pixels; the fractions of an answer sum to 1."""
+    """Of the picture's pixels; all sum to 1 unless some became the ignored id."""
+    confidence: float | None = None
+    """Mean probability of the class where it was chosen; told if `confidence` was given."""
     box: Box
     rle: RunLengths | None = None
     polygons: list[Region] | None = None
@@ -86,6 +89,8 @@ class Model(ModelCard):
     """The sizes that pictures are scaled and padded to."""
     placement: Placed | None
     """Absent while it is being measured."""
+    confidence: bool
+    """Whether it can tell how sure it is."""
 
 
 class Failed(BaseModel):

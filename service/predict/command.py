@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.cleaning import choose_classes
 from service.errors import RequestError, StartError
 from service.explain import explain
-from service.http.masks import choose_classes
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
 from service.predict.film import open_film

@@ -133,8 +133,8 @@ def test_nothing_is_written_when_the_file_disagrees(
 ) -> None:
     import export.graph.to_onnx as module
 
-    def wrong(network: DeepLab, *, fp16: bool, confidence: bool) -> onnx.ModelProto:
-        return convert(random_network(seed=1), fp16=fp16, confidence=confidence)
+    def wrong(network: DeepLab, *, fp16: bool) -> onnx.ModelProto:
+        return convert(random_network(seed=1), fp16=fp16)
 
     monkeypatch.setattr(module, "convert", wrong)
     out = tmp_path / "wrong.onnx"
