@@ -32,6 +32,10 @@ from export.graph.to_onnx import (
 )
 
 MADE_FOR = (512, 512)
+ONE_CLASS = (
+    ", so the comparison shows little: give pictures with more in them, and look whether --mean, "
+    "--std, --scale and --bgr are right"
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class AdoptReport:
     """The file takes several pictures at once; if not, they go through it one by one."""
     sizes: tuple[Size, ...]
     agreement: float
+    seen: int
+    """Classes in the masks that were compared."""
     quality: float | None
 
     def __str__(self) -> str:
@@ -71,6 +77,7 @@ class AdoptReport:
             f"wrote {self.path} ({self.megabytes:.1f} MB) for pictures of {buckets}\n"
             f"agreement with the file as it is: {self.agreement:.6f} of pixels, the least over "
             f"several sizes and batches\n"
+            f"classes in those masks: {self.seen}{ONE_CLASS if self.seen == 1 else ''}\n"
             f"mean IoU of the file: {quality}"
         )
 
@@ -114,7 +121,7 @@ def adopt(
     wrapped = wrap(plain, kind, batched=batched)
     model = OnnxModel(wrapped.SerializeToString())
     sizes = fitting.sizes(reading.size or MADE_FOR)
-    agreement = compared(plain, model, pictures, sizes)
+    agreement, seen = compared(plain, model, pictures, sizes)
     quality: dict[str, Any] = {"metric": "mean IoU", "value": None, "data": UNMEASURED}
     if labelled is not None:
         quality = quality_of(measure(model.predict, labelled), labelled)
@@ -133,7 +140,7 @@ def adopt(
     data = wrapped.SerializeToString()
     write_whole(out, data)
     return AdoptReport(
-        out, len(data) / 1e6, kind, fitting, batched, sizes, agreement, quality["value"]
+        out, len(data) / 1e6, kind, fitting, batched, sizes, agreement, seen, quality["value"]
     )
 
 

@@ -85,22 +85,30 @@ def takes_batches(plain: Plain, images: NDArray[np.uint8]) -> bool:
 
 def compared(
     plain: Plain, model: OnnxModel, pictures: Sequence[Path], sizes: tuple[Size, ...]
-) -> float:
+) -> tuple[float, int]:
     """The least share of pixels for which the wrapped file gives the plain computation's class.
+
+    Returns:
+        that share, and how many classes the masks held: with one alone it shows little.
 
     Raises:
         UserError: it is too low.
     """
     required = REQUIRED_AGREEMENT[plain.foreign.half]
-    agreement = least_agreement(
-        plain.predict, model.predict, pictures, plain.fitting.compared(sizes)
-    )
+    seen: set[int] = set()
+
+    def predict(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        masks = plain.predict(images)
+        seen.update(np.unique(masks).tolist())
+        return masks
+
+    agreement = least_agreement(predict, model.predict, pictures, plain.fitting.compared(sizes))
     if agreement < required:
         raise UserError(
             f"the wrapped file agrees with the file as it is on {agreement:.6f} of the pixels "
             f"only; {required} is required, so nothing was written"
         )
-    return agreement
+    return agreement, len(seen)
 
 
 def _does_not_run(plain: Plain, shape: tuple[int, ...], error: UserError) -> str:

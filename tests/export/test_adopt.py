@@ -179,6 +179,16 @@ def test_half_precision_and_weights_beside_the_file(tmp_path: Path, photos: Path
     assert len(np.unique(mask)) > 1
 
 
+def test_a_comparison_that_shows_little_says_so(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family = FAMILIES["binary logits"]
+    adopted(family, tmp_path, photos)
+    assert "classes in those masks: 2\n" in capsys.readouterr().out
+    adopted(family, tmp_path, photos, "--threshold", "1000")
+    assert "classes in those masks: 1, so the comparison shows little" in capsys.readouterr().out
+
+
 def test_a_sheet_of_masks_to_look_at(tmp_path: Path, photos: Path) -> None:
     sheet = tmp_path / "preview.png"
     adopted(FAMILIES["segformer"], tmp_path, photos, "--preview", str(sheet))
