@@ -77,7 +77,7 @@ class Cutter:
         room = max(size[0] * size[1], height * width, LARGE_PIXELS)
         enough = max(height, width) if tiling.scale < 1 else None
         async with self._workshop.long_room.shared(room):
-            picture = await work(visit, "decode", lambda: _scaled(read(enough, None), tiling))
+            picture = await work(visit, "decode", lambda: scaled(read(enough, None), tiling))
             visit.picture = picture.width, picture.height
             yield picture, self._plan(picture, tiling)
 
@@ -138,7 +138,7 @@ class Cutter:
             return await asyncio.wrap_future(self._engine.submit(window, visit.deadline, sure))
 
 
-def _scaled(picture: Picture, tiling: Tiling) -> Picture:
+def scaled(picture: Picture, tiling: Tiling) -> Picture:
     """A picture at the size at which it is to be cut."""
     height, width = tiling.size(picture.height, picture.width)
     if picture.image.size == (width, height):

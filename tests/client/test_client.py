@@ -96,7 +96,10 @@ def test_segments_are_typed(client: Client) -> None:
     assert {segment.id: segment.pixels for segment in found.segments} == dict(
         zip(*(values.tolist() for values in np.unique(ids, return_counts=True)), strict=True)
     )
-    assert all(segment.rle and sum(segment.rle.counts) == ids.size for segment in found.segments)
+    for segment in found.segments:
+        assert segment.rle
+        assert isinstance(segment.rle.counts, list)
+        assert sum(segment.rle.counts) == ids.size
 
 
 def test_models_and_readiness(client: Client) -> None:

@@ -20,7 +20,8 @@ from service.http.v2.describe import OUTPUTS
 from service.http.v2.inputs import read_pictures
 from service.http.v2.messages import InferRequest, parse
 from service.http.v2.outputs import Made, Maker, choose_outputs, write
-from service.pipeline import Pipeline, Source
+from service.pipeline import Pipeline
+from service.source import Source
 from service.visit import Visit
 
 HEADER_LENGTH = "Inference-Header-Content-Length"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidParameter, TooManyPixels
 from service.http.v2.messages import ENCODED, IMAGE, MAX_BATCH, InferRequest, InputTensor
-from service.pipeline import Source
+from service.source import Source
 
 LENGTH = struct.Struct("<I")
 
