@@ -134,7 +134,7 @@ def test_the_answers_are_those_of_the_server(
     ):
         for name, target in GOOD.items():
             picture = folder / name
-            assert (out / f"masks/{target}.png").read_bytes() == client.mask(picture).png
+            assert (out / f"masks/{target}.png").read_bytes() == client.mask(picture).data
             assert (out / f"overlays/{target}.jpg").read_bytes() == client.overlay(picture)
             written = json.loads((out / f"segments/{target}.json").read_text())
             assert written == client.segments(picture).model_dump(exclude_none=True, mode="json")
