@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from service.images.encode import OVERLAY_TYPES
+from service.preferences import parse_preferences
 
 VARY = {"Vary": "Accept"}
 
 
 def choose_type(accept: str, offered: Collection[str] = OVERLAY_TYPES) -> str:
     """The media type that an `Accept` header likes best; the first where it leaves the choice."""
-    preferences: dict[str, float] = {}
-    for item in accept.split(","):
-        kind, *parameters = (part.strip() for part in item.lower().split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            preferences[kind] = float(quality)
-        except ValueError:
-            continue
+    preferences = parse_preferences(accept)
 
     def liking(media_type: str) -> float:
         wildcards = (media_type, "image/*", "*/*")

@@ -11,7 +11,15 @@ from pydantic import Field, field_validator
 from service.contract import ModelCard
 from service.engine.engine import Engine
 from service.errors import InvalidParameter
-from service.http.schemas import Box, Region, RunLengths, Segment, Segments, Size
+from service.http.schemas import (
+    Box,
+    CompressedRunLengths,
+    Region,
+    RunLengths,
+    Segment,
+    Segments,
+    Size,
+)
 from service.images import shapes
 from service.images.geotransform import Geotransform, parse_geotransform
 from service.recipes.geojson import feature_collection
@@ -102,11 +110,13 @@ def describe(
     height, width = found.size
 
     def segment(area: shapes.Area) -> Segment:
-        rle = regions = None
-        if geometry in ("rle", "coco"):
-            lengths = shapes.run_lengths(mask == area.id)
-            counts = lengths if geometry == "rle" else shapes.compressed_counts(lengths)
+        rle = coco = regions = None
+        if geometry == "rle":
+            counts = shapes.run_lengths(mask == area.id)
             rle = RunLengths(size=(height, width), counts=counts)
+        elif geometry == "coco":
+            text = shapes.compressed_counts(shapes.run_lengths(mask == area.id))
+            coco = CompressedRunLengths(size=(height, width), counts=text)
         elif geometry == "polygons":
             outlines = shapes.polygons(coarse == area.id, (height, width), tolerance)
             regions = [Region(exterior=o.exterior, holes=o.holes) for o in outlines]
@@ -120,6 +130,7 @@ def describe(
             confidence=mean_confidence(found, area.id) if scores else None,
             box=Box(x=x, y=y, width=box_width, height=box_height),
             rle=rle,
+            coco=coco,
             polygons=regions,
         )
 
