@@ -22,7 +22,7 @@ from service.segmented import Segmented
 from service.settings import Settings
 from service.source import Source, file_of, read
 from service.tiling.blend import Blend, Layer
-from service.tiling.cutter import scaled
+from service.tiling.cutter import scaled, scaled_size
 from service.tiling.plan import Plan, Slot, Tiling, make_plan
 from service.workshop import LARGE_PIXELS
 
@@ -168,7 +168,7 @@ class Bulk:
         """
         engine, again = self.engine, partial(read, source, self._settings)
         if tiling:
-            picture = scaled(again(None, unasked), tiling)
+            picture = scaled(again(self._enough(again, tiling), unasked), tiling)
             height, width, _ = picture.pixels.shape
             plan = make_plan(engine.buckets, height, width, tiling.overlap)
             if len(plan) > 1:
@@ -182,6 +182,20 @@ class Bulk:
         return Segmented(
             fitted, answer.mask, _photo(picture), again, answer.confidence, file_of(source)
         )
+
+    def _enough(self, again: Callable[[None, int], Picture], tiling: Tiling) -> int | None:
+        """The long side that a picture should be decoded at to be cut; None is its own.
+
+        Raises:
+            RequestError: it cannot be decoded, or is too large for that.
+        """
+        try:
+            ready = again(None, 0)
+            size = ready.height, ready.width
+        except LargePicture as found:  # the header is enough to tell
+            size = found.size
+        sides = scaled_size(size, tiling, self._settings.max_pixels)
+        return max(sides) if tiling.scale < 1 else None
 
     def _cut(self, picture: Picture, plan: Plan) -> tuple[Fitted, Layer]:
         """A picture by its windows, a row of them at a time."""

@@ -68,12 +68,7 @@ class Cutter:
             size = ready.height, ready.width
         except LargePicture as large:
             size = large.size
-        height, width = tiling.size(*size)
-        if height * width > max_pixels:
-            raise InvalidParameter(
-                f"tile: at {tiling.scale:g} times its size the picture has {height * width} "
-                f"pixels; the limit is {max_pixels}"
-            )
+        height, width = scaled_size(size, tiling, max_pixels)
         room = max(size[0] * size[1], height * width, LARGE_PIXELS)
         enough = max(height, width) if tiling.scale < 1 else None
         async with self._workshop.long_room.shared(room):
@@ -136,6 +131,21 @@ class Cutter:
             # Whoever is surer of what two windows see differently is the likelier to be right.
             sure = self._engine.has_confidence
             return await asyncio.wrap_future(self._engine.submit(window, visit.deadline, sure))
+
+
+def scaled_size(size: tuple[int, int], tiling: Tiling, max_pixels: int) -> tuple[int, int]:
+    """Height and width at which a picture of that size is cut.
+
+    Raises:
+        InvalidParameter: they are more than `max_pixels`.
+    """
+    height, width = tiling.size(*size)
+    if height * width > max_pixels:
+        raise InvalidParameter(
+            f"tile: at {tiling.scale:g} times its size the picture has {height * width} "
+            f"pixels; the limit is {max_pixels}"
+        )
+    return height, width
 
 
 def scaled(picture: Picture, tiling: Tiling) -> Picture:

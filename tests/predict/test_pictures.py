@@ -289,17 +289,17 @@ def test_overlays_heed_alpha_and_classes(tmp_path: Path, card: ModelCard) -> Non
     chosen = np.isin(ids, [1, 3])
     assert chosen.any()
     assert not chosen.all()
-    colours = np.array(card.palette)[ids]
+    assert set(np.unique(ids)) == {1, 3, card.ignored_id}
+    colours = np.array(card.palette)[np.where(chosen, ids, 0)]
     expected = np.where(chosen[..., None], colours, photo)
-    assert np.abs(drawn - expected).mean() < np.abs(drawn - photo).mean()
-    assert np.abs(drawn - expected).mean() < np.abs(drawn - colours).mean()
+    assert np.abs(drawn - expected).mean() < 5 < np.abs(drawn - photo).mean()
 
 
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
         (("--write", "mask,masks"), "--write masks: there are mask, overlay, "),
-        (("--alpha", "2"), "--alpha 2 is not between 0 and 1"),
+        (("--alpha", "2"), "setting alpha = '2': Input should be less than or equal to 1"),
         (("--classes", "road,unicorn"), "'unicorn' is not a class of"),
         (("--max-pixels", "many"), "setting max_pixels = 'many'"),
         (("--model", "nowhere.onnx"), "nowhere.onnx does not exist"),
