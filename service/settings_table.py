@@ -47,6 +47,7 @@ GROUPS = {
         "run_timeout",
     ),
     "Who may call": ("api_keys", "metrics_key", "page", "docs", "cors_origins"),
+    "Label Studio": ("label_studio_url", "label_studio_key"),
     "Stopping": ("drain_delay", "drain_timeout"),
     "Logs": ("access_log", "log_format", "log_level"),
 }

@@ -147,7 +147,7 @@ def _invalid(item: dict[str, Any]) -> str:
     name = str(item["loc"][-1])[:80]
     if item["type"] == "extra_forbidden":
         return f"{name}: there is no such parameter"
-    return f"{name}: {item['msg']}"
+    return f"{name}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def _detail(request: Request, error: HTTPException) -> str:

@@ -24,12 +24,18 @@ class Box(BaseModel):
 
 
 class RunLengths(BaseModel):
-    """COCO's run lengths: column-major, starting with pixels outside."""
+    """COCO's uncompressed run lengths: column-major, starting with pixels outside."""
 
     size: tuple[int, int]
     """Height and width."""
-    counts: list[int] | str
-    """As numbers, or as COCO's text for them."""
+    counts: list[int]
+
+
+class CompressedRunLengths(BaseModel):
+    """The same as the text that COCO's tools take."""
+
+    size: tuple[int, int]
+    counts: str
 
 
 class Region(BaseModel):
@@ -52,6 +58,7 @@ class Segment(BaseModel):
     """Mean probability of the class where it was chosen; told if `confidence` was given."""
     box: Box
     rle: RunLengths | None = None
+    coco: CompressedRunLengths | None = None
     polygons: list[Region] | None = None
 
 
