@@ -33,7 +33,7 @@ GEOJSON = "application/geo+json"
 
 
 class SegmentsQuery(CleanQuery):
-    geometry: Geometry | Literal["geojson"] = Field(
+    geometry: Literal["none", "rle", "coco", "polygons", "geojson"] = Field(
         "none",
         description="outline of each class: COCO run lengths as a list or as COCO's text, "
         "polygons, or all of the answer as GeoJSON",
