@@ -116,8 +116,7 @@ class Cutter:
                 waiting_since = time.monotonic()
                 async for answer in answers:
                     _count(answer, time.monotonic() - waiting_since, visit)
-                    if pieces.left:
-                        pieces.end(done=True)
+                    pieces.end(done=True)
                     row.append(Layer(answer.mask, answer.confidence))
                     if len(row) == len(plan.lefts):
                         await self._workshop.work(visit, "encode", partial(blend.add_row, row))
