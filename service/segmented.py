@@ -10,6 +10,8 @@ from PIL import Image
 
 from service.images.decode import Picture
 from service.images.fit import Fitted
+from service.images.geotiff import read_geotransform
+from service.images.geotransform import Geotransform
 
 
 class Segmented:
@@ -22,12 +24,23 @@ class Segmented:
         photo: Image.Image | None,
         decode_photo: Callable[[], Picture],
         model_confidence: NDArray[np.uint8] | None = None,
+        file: bytes = b"",
     ) -> None:
+        """
+        Args:
+            fitted: the picture as the model saw it.
+            model_mask: class ids uint8 [h, w] of that.
+            photo: the upload at its full size, if it is at hand.
+            decode_photo: makes it, if it is not.
+            model_confidence: 255 times the probability of each of these classes, if asked for.
+            file: the upload, if it came as one.
+        """
         self._fitted = fitted
         self._model_mask = model_mask
         self._photo = photo
         self._decode_photo = decode_photo
         self._model_confidence = model_confidence
+        self._file = file
 
     @property
     def model_mask(self) -> NDArray[np.uint8]:
@@ -43,7 +56,12 @@ class Segmented:
     def with_mask(self, mask: NDArray[np.uint8]) -> Segmented:
         """The same picture with another mask [h, w] at the size that the model saw."""
         return Segmented(
-            self._fitted, mask, self._photo, self._decode_photo, self._model_confidence
+            self._fitted,
+            mask,
+            self._photo,
+            self._decode_photo,
+            self._model_confidence,
+            self._file,
         )
 
     @property
@@ -54,6 +72,10 @@ class Segmented:
     def mask(self) -> NDArray[np.uint8]:
         """Class ids uint8 [H, W] at the size of the upload."""
         return self._fitted.restore(self._model_mask)
+
+    def geotransform(self) -> Geotransform | None:
+        """From the upload's pixels to a map, where its file says so."""
+        return read_geotransform(self._file)
 
     def photo(self) -> Image.Image:
         """The upload itself, upright, RGB, at its full size."""

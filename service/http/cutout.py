@@ -8,9 +8,11 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import Field, field_validator
 
+from service.engine.engine import Engine
 from service.http.lookup import find_pipeline
-from service.http.masks import BINARY, PROBLEMS, CleanQuery, Timeout, choose_type
-from service.http.serve import serve
+from service.http.masks import BINARY, PROBLEMS, VARY, CleanQuery, Timeout, choose_type
+from service.http.recipe import Recipe
+from service.http.serve import respond
 from service.http.upload import OPENAPI_BODY
 from service.images.cutout import cut_out, parse_background
 from service.images.encode import OVERLAY_TYPES, encode_photo
@@ -37,6 +39,24 @@ class CutoutQuery(CleanQuery):
         parse_background(text)
         return text
 
+    def recipe(self, engine: Engine, accept: str) -> Recipe:
+        """How a cut-out is made, in the format that an `Accept` header likes best.
+
+        Raises:
+            InvalidParameter: the model has no such class, or no confidence to tell.
+        """
+        card, cleaning = engine.card, self.cleaning(engine)
+        background = parse_background(self.background)
+        offered = TRANSPARENT_TYPES if background == "transparent" else OVERLAY_TYPES
+        media_type = choose_type(accept, offered)
+
+        def cut(found: Segmented) -> bytes:
+            wanted = cleaning.clean(found, card).mask() != card.ignored_id
+            shown = cut_out(found.photo(), wanted, background, self.feather)
+            return encode_photo(shown, media_type)
+
+        return Recipe(cut, media_type, self.confidence is not None, self.tiling, VARY)
+
 
 @router.post(
     "/cutout",
@@ -58,14 +78,4 @@ async def cutout(
 ) -> Response:
     """The chosen classes as they are on the photo, all else transparent, of a colour or blurred."""
     pipeline = find_pipeline(request, query.model, query.version)
-    card, cleaning = pipeline.engine.card, query.cleaning(pipeline.engine)
-    background = parse_background(query.background)
-    offered = TRANSPARENT_TYPES if background == "transparent" else OVERLAY_TYPES
-    media_type = choose_type(accept, offered)
-
-    def cut(found: Segmented) -> bytes:
-        wanted = cleaning.clean(found, card).mask() != card.ignored_id
-        return encode_photo(cut_out(found.photo(), wanted, background, query.feather), media_type)
-
-    data, headers = await serve(request, pipeline, timeout, cut, query.confidence is not None)
-    return Response(data, media_type=media_type, headers={**headers, "Vary": "Accept"})
+    return await respond(request, pipeline, timeout, query.recipe(pipeline.engine, accept))

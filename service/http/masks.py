@@ -15,11 +15,13 @@ from service.errors import InvalidParameter
 from service.http.lookup import find_pipeline
 from service.http.preferences import parse_preferences
 from service.http.problems import described
-from service.http.serve import serve
+from service.http.recipe import Recipe
+from service.http.serve import respond
 from service.http.upload import OPENAPI_BODY
 from service.images.encode import OVERLAY_TYPES, blend, encode_photo
 from service.images.mask_formats import MASK_FORMATS, FormatName
 from service.segmented import Segmented
+from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
 
 Timeout = Annotated[
     float | None,
@@ -42,6 +44,7 @@ PROBLEMS = described(
     (503, "overloaded or shutting down; see Retry-After"),
     (504, "the deadline passed"),
 )
+VARY = {"Vary": "Accept"}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 router = APIRouter(prefix="/v1", tags=["segmentation"], responses=PROBLEMS)
@@ -54,6 +57,23 @@ class CallQuery(BaseModel):
 
     model: str | None = Field(None, description="name of a loaded model")
     version: int | None = Field(None, ge=1, description="version of it; the newest if absent")
+    tile: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_SCALE,
+        description="cut the picture into windows at so many times its size (1 is its own), "
+        "rather than scale it to one",
+    )
+    overlap: float = Field(
+        DEFAULT_OVERLAP,
+        ge=0,
+        le=MAX_OVERLAP,
+        description="share of a window, at least, that it has in common with its neighbour",
+    )
+
+    @property
+    def tiling(self) -> Tiling | None:
+        return Tiling(self.tile, self.overlap) if self.tile else None
 
 
 class CleanQuery(CallQuery):
@@ -100,9 +120,51 @@ class MaskQuery(CleanQuery):
         "picture", description="as large as the picture, or as the model saw it"
     )
 
+    def recipe(self, engine: Engine) -> Recipe:
+        """How a mask is made.
+
+        Raises:
+            InvalidParameter: this model has no such mask.
+        """
+        card, cleaning = engine.card, self.cleaning(engine)
+        if self.format == "binary" and self.classes is None:
+            raise InvalidParameter(
+                "format=binary needs to know what is white: add classes=, with names"
+            )
+        palette = card.palette if cleaning == Cleaning() else palette_with_ignored(card)
+        kind = MASK_FORMATS[self.format]
+
+        def write(found: Segmented) -> bytes:
+            cleaned = cleaning.clean(found, card)
+            ids = cleaned.mask() if self.size == "picture" else cleaned.model_mask
+            return kind.write(ids, palette, card.ignored_id)
+
+        saved = f'attachment; filename="{kind.file_name}"'
+        headers = {"Content-Disposition": saved} if kind.file_name else {}
+        return Recipe(write, kind.media_type, self.confidence is not None, self.tiling, headers)
+
 
 class OverlayQuery(CleanQuery):
     alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
+
+    def recipe(self, engine: Engine, accept: str) -> Recipe:
+        """How an overlay is made, in the format that an `Accept` header likes best.
+
+        Raises:
+            InvalidParameter: the model has no such class, or no confidence to tell.
+        """
+        card, cleaning = engine.card, self.cleaning(engine)
+        media_type = choose_type(accept)
+        classes = set(range(len(card.labels))) - {card.ignored_id}
+        drawn = None if cleaning == Cleaning() else classes
+        palette = palette_with_ignored(card)
+
+        def draw(found: Segmented) -> bytes:
+            ids = cleaning.clean(found, card).mask()
+            blended = blend(found.photo(), ids, palette, self.alpha, drawn)
+            return encode_photo(blended, media_type)
+
+        return Recipe(draw, media_type, self.confidence is not None, self.tiling, VARY)
 
 
 @router.post(
@@ -122,23 +184,7 @@ async def mask(
 ) -> Response:
     """A palette PNG as large as the picture, or what else is asked for: pixel = class id."""
     pipeline = find_pipeline(request, query.model, query.version)
-    card, cleaning = pipeline.engine.card, query.cleaning(pipeline.engine)
-    if query.format == "binary" and query.classes is None:
-        raise InvalidParameter(
-            "format=binary needs to know what is white: add classes=, with names"
-        )
-    palette = card.palette if cleaning == Cleaning() else palette_with_ignored(card)
-    kind = MASK_FORMATS[query.format]
-
-    def write(found: Segmented) -> bytes:
-        cleaned = cleaning.clean(found, card)
-        ids = cleaned.mask() if query.size == "picture" else cleaned.model_mask
-        return kind.write(ids, palette, card.ignored_id)
-
-    data, headers = await serve(request, pipeline, timeout, write, query.confidence is not None)
-    if kind.file_name:
-        headers["Content-Disposition"] = f'attachment; filename="{kind.file_name}"'
-    return Response(data, media_type=kind.media_type, headers=headers)
+    return await respond(request, pipeline, timeout, query.recipe(pipeline.engine))
 
 
 @router.post(
@@ -161,17 +207,7 @@ async def overlay(
 ) -> Response:
     """The photo with each pixel's class colour blended over it, except for the ignored id."""
     pipeline = find_pipeline(request, query.model, query.version)
-    card, cleaning = pipeline.engine.card, query.cleaning(pipeline.engine)
-    media_type = choose_type(accept)
-    drawn = None if cleaning == Cleaning() else set(range(len(card.labels))) - {card.ignored_id}
-    palette = palette_with_ignored(card)
-
-    def draw(found: Segmented) -> bytes:
-        ids = cleaning.clean(found, card).mask()
-        return encode_photo(blend(found.photo(), ids, palette, query.alpha, drawn), media_type)
-
-    data, headers = await serve(request, pipeline, timeout, draw, query.confidence is not None)
-    return Response(data, media_type=media_type, headers={**headers, "Vary": "Accept"})
+    return await respond(request, pipeline, timeout, query.recipe(pipeline.engine, accept))
 
 
 def choose_type(accept: str, offered: Collection[str] = OVERLAY_TYPES) -> str:

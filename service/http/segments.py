@@ -11,10 +11,12 @@ from fastapi.responses import Response
 from pydantic import Field, field_validator
 
 from service.contract import ModelCard
+from service.engine.engine import Engine
 from service.errors import InvalidParameter
 from service.http.geojson import feature_collection
 from service.http.lookup import find_pipeline
 from service.http.masks import PROBLEMS, CleanQuery, Timeout
+from service.http.recipe import Recipe
 from service.http.schemas import (
     Box,
     CompressedRunLengths,
@@ -24,7 +26,7 @@ from service.http.schemas import (
     Segments,
     Size,
 )
-from service.http.serve import serve
+from service.http.serve import respond
 from service.http.upload import OPENAPI_BODY
 from service.images import shapes
 from service.images.geotransform import Geotransform, parse_geotransform
@@ -59,20 +61,40 @@ class SegmentsQuery(CleanQuery):
             parse_geotransform(text)
         return text
 
-    def transform(self) -> Geotransform | None:
-        """From the picture's pixels to the map, if the answer is to be for one.
+    def recipe(self, engine: Engine) -> Recipe:
+        """How the JSON is made.
 
         Raises:
-            InvalidParameter: it is, and there is none.
+            InvalidParameter: the model has no such class, or no confidence to tell.
         """
-        if self.geometry != "geojson":
-            return None
-        if self.geotransform is None:
-            raise InvalidParameter(
-                "geometry=geojson needs to know where the picture lies on the map: add "
-                "geotransform= with six numbers in GDAL's order"
-            )
-        return parse_geotransform(self.geotransform)
+        card, cleaning = engine.card, self.cleaning(engine)
+        scores, mapped = self.confidence is not None, self.geometry == "geojson"
+
+        def write(found: Segmented) -> bytes:
+            geometry: Geometry = "polygons" if self.geometry == "geojson" else self.geometry
+            transform = self.transform(found) if mapped else None
+            told = describe(cleaning.clean(found, card), card, geometry, self.tolerance, scores)
+            if transform:
+                return json.dumps(feature_collection(told, transform)).encode()
+            return told.model_dump_json(exclude_none=True).encode()
+
+        media_type = GEOJSON if mapped else "application/json"
+        return Recipe(write, media_type, scores, self.tiling)
+
+    def transform(self, found: Segmented) -> Geotransform:
+        """From the picture's pixels to the map: as the request says, else as its file does.
+
+        Raises:
+            InvalidParameter: neither does.
+        """
+        if self.geotransform is not None:
+            return parse_geotransform(self.geotransform)
+        if transform := found.geotransform():
+            return transform
+        raise InvalidParameter(
+            "geometry=geojson needs to know where the picture lies on the map: send a GeoTIFF, or "
+            "add geotransform= with six numbers in GDAL's order"
+        )
 
 
 @router.post(
@@ -87,20 +109,7 @@ async def segments(
 ) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
     pipeline = find_pipeline(request, query.model, query.version)
-    card, cleaning = pipeline.engine.card, query.cleaning(pipeline.engine)
-    scores, transform = query.confidence is not None, query.transform()
-
-    def write(found: Segmented) -> bytes:
-        geometry: Geometry = "polygons" if query.geometry == "geojson" else query.geometry
-        cleaned = cleaning.clean(found, card)
-        told = describe(cleaned, card, geometry, query.tolerance, scores)
-        if transform:
-            return json.dumps(feature_collection(told, transform)).encode()
-        return told.model_dump_json(exclude_none=True).encode()
-
-    data, timing = await serve(request, pipeline, timeout, write, scores)
-    media_type = GEOJSON if transform else "application/json"
-    return Response(data, media_type=media_type, headers=timing)
+    return await respond(request, pipeline, timeout, query.recipe(pipeline.engine))
 
 
 def describe(

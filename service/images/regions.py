@@ -9,7 +9,7 @@ Mask = NDArray[np.uint8]
 Numbers = NDArray[np.intp]
 
 
-def regions(mask: Mask) -> Numbers:
+def regions(mask: Mask | NDArray[np.uint16]) -> Numbers:
     """The region of each pixel of a mask [H, W]: a number from 0, without gaps.
 
     Pixels of one class that share an edge are in one region.
