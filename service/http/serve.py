@@ -11,10 +11,10 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from service.errors import Unavailable
-from service.http.recipe import Recipe
 from service.http.record import record_of
 from service.http.upload import read_upload
 from service.pipeline import Pipeline
+from service.recipes.recipe import Recipe
 from service.segmented import Segmented
 from service.tiling.plan import Tiling
 from service.visit import Visit

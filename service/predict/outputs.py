@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from service.contract import ModelCard
 from service.http.schemas import Segments
-from service.http.segments import describe
 from service.images.encode import blend, encode_photo
 from service.images.png import palette_png
 from service.predict import coco
 from service.predict.files import write_whole
+from service.recipes.segments import describe
 from service.segmented import Segmented
 
 

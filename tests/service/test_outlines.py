@@ -13,10 +13,10 @@ from pycocotools import mask as coco
 from scipy import ndimage
 
 from service.engine.session import Session
-from service.http.geojson import feature_collection
 from service.http.schemas import Box, Region, Segment, Segments, Size
 from service.images import shapes
 from service.images.geotransform import Geotransform, parse_geotransform
+from service.recipes.geojson import feature_collection
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 
 Binary = NDArray[np.bool_]

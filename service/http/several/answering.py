@@ -17,7 +17,6 @@ from service.ahead import in_order
 from service.engine.rate import Pieces
 from service.errors import Reason, RequestError
 from service.http.problems import STATUS, ProblemResponse, told
-from service.http.recipe import Recipe
 from service.http.record import CLIENT_CLOSED, record_of
 from service.http.serve import while_connected
 from service.http.several.names import Names, safe_name
@@ -25,19 +24,12 @@ from service.http.several.upload import Pictures
 from service.http.several.writers import Entry, Writer
 from service.metrics import Metrics
 from service.pipeline import Pipeline
+from service.recipes.recipe import Recipe
 from service.visit import Visit
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-SUFFIXES = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "application/json": ".json",
-    "application/geo+json": ".geojson",
-    "application/octet-stream": ".npy",
-}
 
 
 class Listed(BaseModel):
@@ -156,7 +148,7 @@ class SeveralResponse(Response):
         if outcome.reason:
             name = names.take(picture, ".problem.json")
             return Entry(name, ProblemResponse.media_type, outcome.status, outcome.data)
-        name = names.take(picture, SUFFIXES[self._recipe.media_type])
+        name = names.take(picture, self._recipe.suffix)
         return Entry(name, self._recipe.media_type, outcome.status, outcome.data)
 
     async def _outcome(self, index: int) -> Outcome:

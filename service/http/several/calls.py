@@ -11,17 +11,20 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
 from service.errors import Unavailable
-from service.http.cutout import CutoutQuery
 from service.http.lookup import find_pipeline
-from service.http.masks import BINARY, PROBLEMS, MaskQuery, OverlayQuery, Timeout, choose_type
-from service.http.recipe import Recipe
+from service.http.masks import BINARY, PROBLEMS, Timeout
 from service.http.record import record_of
-from service.http.segments import SegmentsQuery
 from service.http.serve import read_in_time
 from service.http.several.answering import SeveralResponse
 from service.http.several.upload import OPENAPI_BODY, read_pictures
 from service.http.several.writers import MultipartWriter, Writer, ZipWriter
 from service.pipeline import Pipeline
+from service.recipes.cutout import CutoutQuery
+from service.recipes.mask import MaskQuery
+from service.recipes.media_types import choose_type
+from service.recipes.overlay import OverlayQuery
+from service.recipes.recipe import Recipe
+from service.recipes.segments import SegmentsQuery
 
 WRITERS: dict[str, Callable[[], Writer]] = {
     "application/zip": ZipWriter,

@@ -8,6 +8,16 @@ from dataclasses import dataclass, field
 from service.segmented import Segmented
 from service.tiling.plan import Tiling
 
+SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "application/json": ".json",
+    "application/geo+json": ".geojson",
+    "application/octet-stream": ".npy",
+}
+"""What the files of answers end in, by media type."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -22,3 +32,8 @@ class Recipe:
     """How the picture is cut into windows, if it is."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What else an answer of its own is sent with."""
+
+    @property
+    def suffix(self) -> str:
+        """What the answer's file ends in."""
+        return SUFFIXES[self.media_type]
