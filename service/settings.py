@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.bucket import Bucket, parse_bucket
@@ -30,6 +30,15 @@ def _origin(text: str) -> str:
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
+
+
+def _one_host(text: str) -> str:
+    if text == "*":
+        raise ValueError("it is one host, as http://label-studio:8080")
+    return text
+
+
+OneOrigin = Annotated[Origin, AfterValidator(_one_host)]
 
 BUILT_IN_MODEL = Path(__file__).parent / "models" / "camvid-mobilenetv2.onnx"
 SAMPLE_PICTURE = Path(__file__).parent / "samples" / "street.jpg"
@@ -110,7 +119,14 @@ class Settings(BaseSettings):
     )
     max_uploads: int = Field(256, ge=1, description="uploads at the same time before 503")
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
+    max_pictures: int = Field(64, ge=1, description="pictures in one request at most")
+    max_pictures_bytes: int = Field(
+        64 * 2**20, ge=1, description="largest upload of several pictures in bytes"
+    )
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
+    max_tiles: int = Field(
+        512, ge=1, description="windows that a picture is cut into at most by `tile`"
+    )
     max_pixels_at_once: int = Field(
         128_000_000,
         ge=1,
@@ -125,6 +141,14 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (),
         description="web pages that may call, as https://a.example,https://b.example; * is all",
+    )
+    label_studio_url: OneOrigin | None = Field(
+        None,
+        description="where pictures of Label Studio's tasks are fetched from; without it, "
+        "from nowhere",
+    )
+    label_studio_key: SecretStr | None = Field(
+        None, description="access token of Label Studio, to fetch them with"
     )
     formats: Annotated[tuple[FormatName, ...], NoDecode] = Field(
         DEFAULT, min_length=1, description="accepted picture formats, as jpeg,png"

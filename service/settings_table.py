@@ -29,7 +29,10 @@ GROUPS = {
     "Limits of a request": (
         "formats",
         "max_bytes",
+        "max_pictures",
+        "max_pictures_bytes",
         "max_pixels",
+        "max_tiles",
         "request_timeout",
         "upload_timeout",
         "max_head_bytes",
@@ -44,6 +47,7 @@ GROUPS = {
         "run_timeout",
     ),
     "Who may call": ("api_keys", "metrics_key", "page", "docs", "cors_origins"),
+    "Label Studio": ("label_studio_url", "label_studio_key"),
     "Stopping": ("drain_delay", "drain_timeout"),
     "Logs": ("access_log", "log_format", "log_level"),
 }

@@ -12,12 +12,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
 from service.house import House
-from service.http import docs, info, masks, page, problems, stock
+from service.http import cutout, docs, info, masks, page, problems, segments, stock
 from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
 from service.http.keys import require_key
+from service.http.label_studio import router as label_studio
+from service.http.label_studio.fetch import check_settings
 from service.http.openapi import describe_formats
+from service.http.several import calls as several
 from service.http.telemetry import telemetry
 from service.http.v2 import repository as control
 from service.http.v2 import router as v2
@@ -104,6 +107,7 @@ def create_app(
     app.state.repository = repository
     app.state.lifecycle = lifecycle
     app.state.metrics = metrics
+    app.state.settings = settings
     stock.watch(metrics, models, repository, house, settings, lifecycle, connections)
     # The last one is the outermost.
     if settings.cors_origins:
@@ -118,12 +122,16 @@ def create_app(
         docs.install(app)
     problems.install(app)
     locked = lock(settings)
-    app.include_router(masks.router, **locked)
+    check_settings(settings)
+    for router in (masks.router, segments.router, cutout.router, several.router):
+        app.include_router(router, **locked)
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)
     app.include_router(v2.health_router)
     app.include_router(v2.router, **locked)
+    app.include_router(label_studio.health_router)
+    app.include_router(label_studio.router, **locked)
     app.state.controllable = settings.model_control == "explicit"
     if app.state.controllable:
         app.include_router(control.router, **locked)

@@ -1,11 +1,15 @@
-"""The lock on the calls: an API key as `Authorization: Bearer` or `X-API-Key`."""
+"""The lock on the calls: an API key as `Authorization: Bearer` or `X-API-Key`.
+
+Clients that know only user names and passwords, as Label Studio, send it as the password.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Security
+from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from service.errors import Unauthorised
@@ -23,10 +27,12 @@ def require_key(keys: Keys) -> Callable[..., Awaitable[None]]:
     """
 
     async def check(
+        request: Request,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
         header: Annotated[str | None, Security(HEADER)],
     ) -> None:
-        given = [key for key in (bearer and bearer.credentials, header) if key]
+        sent = (bearer and bearer.credentials, header, _password(request))
+        given = [key for key in sent if key]
         if not given:
             raise Unauthorised(
                 "this call needs an API key: send it as Authorization: Bearer KEY or X-API-Key: KEY"
@@ -35,3 +41,14 @@ def require_key(keys: Keys) -> Callable[..., Awaitable[None]]:
             raise Unauthorised("the API key is not one of those that are accepted here")
 
     return check
+
+
+def _password(request: Request) -> str | None:
+    """That of `Authorization: Basic`, if there is one."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None

@@ -1,0 +1,146 @@
+"""Predictions for tasks: each picture walks down the line by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+
+from service.errors import (
+    InvalidParameter,
+    MalformedRequest,
+    RequestError,
+    TooManyBytes,
+    TooManyPixels,
+    UndecodableImage,
+    UnsupportedImage,
+)
+from service.http.label_studio.config import Target, read_target
+from service.http.label_studio.fetch import Pictures
+from service.images.brush import brush_run_lengths
+from service.pipeline import Pipeline
+from service.segmented import Segmented
+
+log = logging.getLogger(__name__)
+
+MAX_TASKS = 1000
+OF_A_PICTURE = (
+    InvalidParameter,
+    MalformedRequest,
+    TooManyBytes,
+    TooManyPixels,
+    UndecodableImage,
+    UnsupportedImage,
+)
+"""What may be wrong with one picture and says nothing of the others."""
+
+
+class Task(BaseModel):
+    id: int | str | None = None
+    data: dict[str, Any]
+
+
+class PredictRequest(BaseModel):
+    tasks: Annotated[list[Task], Field(min_length=1, max_length=MAX_TASKS)]
+    label_config: str
+
+
+def parse(body: bytes) -> PredictRequest:
+    """What Label Studio asks; other members, as annotations so far, are not read.
+
+    Raises:
+        InvalidParameter: it is not such a request.
+    """
+    try:
+        return PredictRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))[:80] or "the request's JSON"
+        raise InvalidParameter(f"{where}: {first['msg']}") from error
+
+
+def version_of(pipeline: Pipeline) -> str:
+    """What predictions of this very file are told from others by."""
+    engine = pipeline.engine
+    return f"{engine.card.name}:{engine.digest}"
+
+
+async def predict(pipeline: Pipeline, asked: PredictRequest, pictures: Pictures) -> bytes:
+    """The answer to a request, as JSON: a prediction for each task, in order.
+
+    A task whose picture is no use gets an empty one, unless that is so for all.
+
+    Raises:
+        RequestError: as for a single picture, if no task has a prediction or there is no
+            capacity.
+    """
+    target = read_target(asked.label_config, pipeline.engine.card.labels)
+    # As many as keep the model busy while others are fetched.
+    places = asyncio.Semaphore(2 * pipeline.engine.capacity)
+
+    async def one(task: Task) -> bytes | RequestError:
+        async with places:
+            try:
+                return await _predict_one(pipeline, task, target, pictures)
+            except OF_A_PICTURE as error:
+                log.warning("task %.40r of Label Studio has no prediction: %s", task.id, error)
+                return error
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(task)) for task in asked.tasks]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    found = [task.result() for task in tasks]
+    failures = [one for one in found if isinstance(one, RequestError)]
+    if len(failures) == len(found):
+        raise failures[0]
+    version = json.dumps(version_of(pipeline))
+    empty = f'{{"result": [], "score": 0.0, "model_version": {version}}}'.encode()
+    results = b", ".join(one if isinstance(one, bytes) else empty for one in found)
+    return b'{"results": [%b], "model_version": %b}' % (results, version.encode())
+
+
+async def _predict_one(pipeline: Pipeline, task: Task, target: Target, pictures: Pictures) -> bytes:
+    if target.key not in task.data:
+        raise InvalidParameter(f"the task has no {target.key!r} in its data")
+    with pipeline.visit() as visit:
+
+        def hold(size: int) -> None:
+            pipeline.house.hold(visit, size)
+
+        picture = await pictures.read(task.data[target.key], hold)
+
+        def write(found: Segmented) -> bytes:
+            mask = found.mask()
+            present = [index for index in np.unique(mask).tolist() if index in target.labels]
+            regions = [_region(mask == index, target, target.labels[index]) for index in present]
+            prediction = {"result": regions, "model_version": version_of(pipeline)}
+            return json.dumps(prediction).encode()
+
+        return await pipeline.answer(picture, visit, write)
+
+
+def _region(binary: NDArray[np.bool_], target: Target, label: str) -> dict[str, Any]:
+    """The pixels [H, W] of a class as a stroke of the brush."""
+    height, width = binary.shape
+    return {
+        "id": secrets.token_hex(5),
+        "from_name": target.from_name,
+        "to_name": target.to_name,
+        "type": "brushlabels",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "value": {
+            "format": "rle",
+            "rle": list(brush_run_lengths(binary)),
+            "brushlabels": [label],
+        },
+    }
