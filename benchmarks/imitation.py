@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic_settings import CliApp
 
 from service.bucket import Bucket
-from service.engine.model import Placement
+from service.engine.model import Both, Placement
 from service.engine.session import Session
 from service.metrics import Metrics
 from service.repository.supply import Supply, build_engine
@@ -29,6 +29,7 @@ class Imitation:
 
     provider = "imitation"
     digest = "none"
+    has_confidence = True
 
     def __init__(self, settings: Settings) -> None:
         self.card = Session(settings.model, "cpu").card
@@ -43,6 +44,11 @@ class Imitation:
         time.sleep(RUN_SECONDS + count * PICTURE_SECONDS)
         bands = np.arange(width, dtype=np.uint16) * len(self.card.labels) // width
         return np.broadcast_to(bands.astype(np.uint8), (count, height, width))
+
+    def run_both(self, images: NDArray[np.uint8]) -> Both:
+        """The same, each pixel quite sure."""
+        masks = self.run(images)
+        return masks, np.full_like(masks, 255)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """A client that costs little: HTTP/1.1 over plain asyncio streams, closed or open loop.
 
 It shares the machine with the server that it measures, so that its own processor time would be
-taken for the server's.
+taken for the server's. That is why it is not `service.client`, which says before the measuring
+whether the answers are right.
 """
 
 from __future__ import annotations

@@ -18,11 +18,12 @@ from PIL import Image
 
 from benchmarks.load import Ask, Connection, Load, Reply, closed_loop, open_loop
 from benchmarks.raw import Raw
-from benchmarks.server import IMITATION, running
+from benchmarks.server import IMITATION, Server, running
+from service.client import Client
 from service.contract import ModelCard
 from service.engine.session import Session
 from service.images.decode import decode
-from service.images.fit import fit
+from service.images.fit import Fitted, fit
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 
 CONCURRENCIES = (1, 8, 32)
@@ -62,6 +63,18 @@ def press(url: str, body: bytes, concurrency: int, seconds: float) -> Load:
     return asyncio.run(closed_loop(url, mask_of(body), concurrency, seconds))
 
 
+def check(bench: Bench, server: Server, body: bytes, fitted: Fitted) -> None:
+    """Measure no server whose masks are not those of the file itself.
+
+    Raises:
+        RuntimeError: they are others.
+    """
+    (mask,) = Session(bench.model, "cpu").run(fitted.tensor[None])
+    with Client(server.url) as client:
+        if (client.mask(body).ids != fitted.restore(mask)).any():
+            raise RuntimeError("the server's mask is not the model's")
+
+
 def throughput(bench: Bench) -> Iterator[str]:
     """Served pictures per second against the raw session's, taken in turns."""
     body = photo(1280, 720)
@@ -70,8 +83,8 @@ def throughput(bench: Bench) -> Iterator[str]:
     setting = raw.best(bench.seconds / 4)
     yield f"raw session: best of all settings is {setting}"
     with running(*bench.flags) as server:
-        placement = server.placement
-        yield f"server: {placement}"
+        check(bench, server, body, fitted)
+        yield f"server: {server.placement}"
         for concurrency in CONCURRENCIES:
             raws, rates, ratios, cpu = [], [], [], []
             replies: list[Reply] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -13,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from service.client import Client
+from service.http.schemas import Placed
 
 SERVE = (str(Path(sys.executable).with_name("deeplab-serve")),)
 IMITATION = (sys.executable, "-m", "benchmarks.imitation")
@@ -49,9 +50,12 @@ class Server:
             return str(answer.read().decode())
 
     @property
-    def placement(self) -> dict[str, Any]:
+    def placement(self) -> Placed:
         """How the model is spread over the machine."""
-        return dict(json.loads(self.get("/v1/models"))["models"][0]["placement"])
+        with Client(self.url) as client:
+            (model,) = client.models()
+        assert model.placement
+        return model.placement
 
     def stage_seconds(self) -> dict[str, float]:
         """Time spent in each stage since the start, over all requests."""

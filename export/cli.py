@@ -19,7 +19,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "data": Command("data", "Check a data set, or complete Pascal VOC with SBD"),
+    "data": Command("data", "Check a data set, make one of COCO JSON, complete Pascal VOC"),
     "train": Command("train", "Train a network on labelled pictures"),
     "evaluate": Command("evaluate", "Measure the quality of a checkpoint or an ONNX file"),
     "trimap": Command("trimap", "Compare models near the edges of objects"),

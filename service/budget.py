@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class Budget:
@@ -28,6 +30,15 @@ class Budget:
                 await self._freed.wait()
             self._left -= share
         return share
+
+    @asynccontextmanager
+    async def shared(self, share: int) -> AsyncIterator[None]:
+        """Have so much, once there is so much, for as long as the context lasts."""
+        taken = await self.take(share)
+        try:
+            yield
+        finally:
+            self.give(taken)
 
     def give(self, share: int) -> None:
         """Give back what was taken."""

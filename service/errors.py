@@ -31,6 +31,7 @@ Reason = Literal[
     "slow_upload",
     "too_many_bytes",
     "too_many_pixels",
+    "too_many_pictures",
     "unsupported_format",
     "broken_picture",
     "invalid_parameter",
@@ -89,6 +90,12 @@ class TooManyPixels(RequestError):
     """More pixels than the limit, or more work for them."""
 
     reason = "too_many_pixels"
+
+
+class TooManyPictures(RequestError):
+    """More pictures in one request than the limit."""
+
+    reason = "too_many_pictures"
 
 
 class UnsupportedImage(RequestError):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from service.engine.rate import Pieces
 from service.errors import DeadlinePassed, SlowUpload, Unavailable
 from service.lifecycle import Lifecycle
 from service.line import Line
@@ -71,8 +72,20 @@ class House:
             yield visit
         finally:
             line.visitors -= 1
-            self._held_bytes -= visit.held_bytes
-            self._metrics.observe(visit.stages)
+            self._leave(visit)
+
+    @contextmanager
+    def part(self, visit: Visit) -> Iterator[Visit]:
+        """A visit of its own for one of a request's pictures, which has no longer than that."""
+        part = Visit(visit.line, visit.time_left)
+        try:
+            yield part
+        finally:
+            self._leave(part)
+
+    def _leave(self, visit: Visit) -> None:
+        self._held_bytes -= visit.held_bytes
+        self._metrics.observe(visit.stages)
 
     @asynccontextmanager
     async def uploading(self, visit: Visit) -> AsyncIterator[None]:
@@ -149,12 +162,12 @@ class House:
         visit.held_bytes += size
 
     @contextmanager
-    def queued(self, visit: Visit) -> Iterator[None]:
-        """A place in a model's line, once the whole upload is there."""
-        with visit.line.queued(visit.time_left):
+    def queued(self, visit: Visit, pictures: int = 1) -> Iterator[Pieces]:
+        """Places in a model's line for a request's pictures, once the whole upload is there."""
+        with visit.line.queued(visit.time_left, pictures) as pieces:
             self._inside += 1
             try:
-                yield
+                yield pieces
             finally:
                 self._inside -= 1
                 if self.stretched and not self._inside:

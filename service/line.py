@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.engine.engine import Engine, State
-from service.engine.rate import Rate
-from service.errors import DeadlinePassed, Shortage, Unavailable
+from service.engine.rate import Pieces, Rate
+from service.errors import Shortage, Unavailable
 
 CLOSED: dict[State, Shortage] = {
     "warming up": "warming_up",
@@ -33,45 +33,64 @@ class Line:
         """Requests that mean this model and have not left the house."""
         self._engine = engine
         self._rate = Rate(lambda: engine.capacity)
+        self._cut: set[Pieces] = set()
+        """Windows of large pictures, less one for each, which is the picture's own."""
 
     @property
     def inside(self) -> int:
-        """Requests that wait or are being answered."""
-        return self._rate.inside
+        """Pictures that wait or are being answered."""
+        return self._rate.inside - sum(pieces.left for pieces in self._cut)
 
     @property
     def expected_wait(self) -> float:
         """Seconds until all of them are answered, at the rate measured so far."""
-        return self._rate.seconds(self.inside)
+        return self._rate.seconds(self._rate.inside)
 
     @contextmanager
-    def queued(self, time_left: float) -> Iterator[None]:
-        """A place in the line, once the whole upload is there.
+    def queued(self, time_left: float, pictures: int = 1) -> Iterator[Pieces]:
+        """Places in the line, once the whole upload is there.
 
         Args:
             time_left: seconds until the request's deadline.
+            pictures: how many the request brings.
 
         Raises:
             Unavailable: see `check`.
         """
-        self.check(time_left)
-        self._rate.begin()
-        done = False
+        self.check(time_left, pictures)
+        pieces = Pieces(self._rate, pictures)
         try:
-            yield
-            done = True
-        except DeadlinePassed:
-            # It took that long at least.
-            done = True
-            raise
+            yield pieces
         finally:
-            self._rate.end(done=done)
+            pieces.give_up()
 
-    def check(self, time_left: float) -> None:
+    @contextmanager
+    def cut(self, time_left: float, windows: int) -> Iterator[Pieces]:
+        """Count a picture that is in the line as so many more, since it is cut into windows.
+
+        Args:
+            time_left: seconds until its request's deadline.
+            windows: all but one.
+
+        Raises:
+            Unavailable: with these it could not be answered in time.
+        """
+        if self.inside > 1:
+            self._check_time(time_left, windows)
+        pieces = Pieces(self._rate, windows)
+        self._cut.add(pieces)
+        try:
+            yield pieces
+        finally:
+            pieces.give_up()
+            self._cut.remove(pieces)
+
+    def check(self, time_left: float, pictures: int = 1) -> None:
         """Refuse at once what could not be answered in time.
 
         Args:
             time_left: seconds until the request's deadline.
+            pictures: how many it brings.
 
         Raises:
             Unavailable: it could not, or there are too many already.
@@ -80,16 +99,21 @@ class Line:
         if state != "ready":
             raise Unavailable(f"the service is {state}", CLOSED[state], retry_after=1)
         inside = self.inside
-        if inside >= self.limit:
+        if inside + pictures > self.limit:
+            also = f"; this request brings {pictures} more" if pictures > 1 else ""
             raise Unavailable(
-                f"{inside} requests are being answered, which is the limit",
+                f"{inside} requests are being answered and the limit is {self.limit}{also}",
                 "queue_full",
                 self.expected_wait,
             )
         # An empty line lets everybody in, or one slow answer would close it for ever.
-        if inside and self._rate.seconds(inside + 1) > HEADROOM * time_left:
+        if inside:
+            self._check_time(time_left, pictures)
+
+    def _check_time(self, time_left: float, pieces: int) -> None:
+        if self._rate.seconds(self._rate.inside + pieces) > HEADROOM * time_left:
             raise Unavailable(
-                f"{inside} requests are being answered, which takes about "
+                f"{self.inside} requests are being answered, which takes about "
                 f"{self.expected_wait:.1f} s; this one has {time_left:.1f} s",
                 "no_time",
                 self.expected_wait,

@@ -74,6 +74,12 @@ class Metrics:
             self.stage_seconds.labels(stage)
         self.pictures = self._by_model("pictures", "Pictures that were answered.")
         self.pixels = self._by_model("pixels", "Their pixels.")
+        self.several = Counter(
+            "deeplab_several_pictures",
+            "Pictures of requests that brought several, by how each was answered.",
+            ("status", "reason"),
+            registry=self.registry,
+        )
         self.upload_bytes = self._counter("upload_bytes", "Bytes of request bodies.")
         self.answer_bytes = self._counter("answer_bytes", "Bytes of answers' bodies.")
         self.ready = self._gauge("ready", "1 if pictures should be sent here.")

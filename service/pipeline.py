@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -19,10 +19,13 @@ from service.errors import DeadlinePassed
 from service.house import House
 from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
 from service.images.fit import Fitted, fit
+from service.limits import Limits
 from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
+from service.tiling.cutter import Cutter
+from service.tiling.plan import Tiling
 from service.visit import Visit
 from service.workshop import LARGE_PIXELS, Workshop
 
@@ -51,49 +54,113 @@ class Pipeline:
         self.engine = engine
         self.house = house
         self.line = Line(engine, settings.queue_limit)
-        self.workshop = workshop
         self.max_bytes = settings.max_bytes
         self.max_pixels = settings.max_pixels
+        self.several = Limits(
+            min(settings.max_pictures, settings.queue_limit),
+            settings.max_bytes,
+            settings.max_pictures_bytes,
+        )
+        """What one request with several pictures may bring."""
+        self.workshop = workshop
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
+        self._cutter = Cutter(engine, workshop, settings)
 
     @cached_property
     def _places(self) -> asyncio.Semaphore:
         """Pictures that may be pixels: two for each thread and each picture in a batch."""
-        return asyncio.Semaphore(2 * (self.workshop.threads + self.engine.capacity))
+        return asyncio.Semaphore(2 * self.busy)
+
+    @property
+    def busy(self) -> int:
+        """Pictures that keep the threads and the model busy."""
+        return self.workshop.threads + self.engine.capacity
 
     def visit(self, timeout: float | None = None) -> AbstractContextManager[Visit]:
         """Let a request for this model in: see `House.visit`."""
         return self.house.visit(self.line, timeout)
 
-    async def answer(self, source: Source, visit: Visit, make: Callable[[Segmented], T]) -> T:
+    async def answer(
+        self,
+        source: Source,
+        visit: Visit,
+        make: Callable[[Segmented], T],
+        confidence: bool = False,
+        tiling: Tiling | None = None,
+    ) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
         Args:
             source: the file's bytes, or pixels that are not changed meanwhile.
             visit: the request's place in the house.
             make: runs off the event loop.
+            confidence: whether what it is given should tell how sure the model is.
+            tiling: how it is cut into windows; it is scaled to one if None.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
         """
-        with self.house.queued(visit):
-            waiting = time.monotonic()
-            try:
-                async with asyncio.timeout(visit.time_left), self._places:
-                    visit.stages.add("queue", time.monotonic() - waiting)
-                    found = await self._segment(source, visit)
-                    made = await self.workshop.work(
-                        visit, "encode", lambda: make(found), found.size[0] * found.size[1]
-                    )
-            except TimeoutError as error:
-                raise DeadlinePassed("the deadline passed before the answer was ready") from error
+        with self.house.queued(visit) as pieces, pieces.one():
+            return await self.answer_queued(source, visit, make, confidence, tiling)
+
+    async def answer_queued(
+        self,
+        source: Source,
+        visit: Visit,
+        make: Callable[[Segmented], T],
+        confidence: bool = False,
+        tiling: Tiling | None = None,
+    ) -> T:
+        """`answer` for a picture that has its place in the line."""
+        try:
+            async with asyncio.timeout(visit.time_left), AsyncExitStack() as places:
+                found = tiling and await self._segment_cut(source, visit, tiling, places)
+                if not found:
+                    found = await self._segment_whole(source, visit, confidence, places)
+                made = await self.workshop.work(
+                    visit, "encode", lambda: make(found), found.size[0] * found.size[1]
+                )
+        except TimeoutError as error:
+            raise DeadlinePassed("the deadline passed before the answer was ready") from error
         height, width = found.size
         self._metrics.count_picture(self.engine.card.name, height * width)
         return made
 
-    async def _segment(self, source: Source, visit: Visit) -> Segmented:
+    async def _segment_cut(
+        self, source: Source, visit: Visit, tiling: Tiling, places: AsyncExitStack
+    ) -> Segmented | None:
+        """The mask by windows; None where one is enough.
+
+        Args:
+            source: the picture.
+            visit: its request.
+            tiling: how it is to be cut.
+            places: given back once the answer is made.
+        """
+        read = partial(self._read, source)
+        picture, plan = await places.enter_async_context(self._cutter.opened(read, visit, tiling))
+        if len(plan) == 1:
+            await places.aclose()
+            return None
+        large = picture.width * picture.height > LARGE_PIXELS
+        self.house.stretched |= large
+        layer = await self._cutter.segment(picture.image, plan, visit)
+        fitted = Fitted(picture.pixels, (plan.height, plan.width), (picture.height, picture.width))
+        photo = picture.image if picture.whole and not large else None
+        return Segmented(fitted, layer.ids, photo, read, layer.sure, _file(source))
+
+    async def _segment_whole(
+        self, source: Source, visit: Visit, confidence: bool, places: AsyncExitStack
+    ) -> Segmented:
+        """The mask of a picture that is scaled to a bucket; arguments as of `_segment_cut`."""
+        waiting = time.monotonic()
+        await places.enter_async_context(self._places)
+        visit.stages.add("queue", time.monotonic() - waiting)
+        return await self._segment(source, visit, confidence)
+
+    async def _segment(self, source: Source, visit: Visit, confidence: bool) -> Segmented:
         card, buckets = self.engine.card, self.engine.buckets
         enough = max(bucket.long_side for bucket in buckets)
 
@@ -113,12 +180,13 @@ class Pipeline:
             fitted, photo = await work(visit, "decode", prepare_large, picture.pixels)
         height, width, _ = fitted.tensor.shape
         visit.bucket = Bucket(height, width)
-        future = self.engine.submit(fitted.tensor, visit.deadline)
+        future = self.engine.submit(fitted.tensor, visit.deadline, confidence)
         answer = await asyncio.wrap_future(future)
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
+        read = partial(self._read, source)
+        return Segmented(fitted, answer.mask, photo, read, answer.confidence, _file(source))
 
     def _read(
         self, source: Source, enough: int | None = None, unasked: int | None = None
@@ -128,3 +196,7 @@ class Pipeline:
         if isinstance(source, bytes):
             return decode(source, settings.max_pixels, enough, settings.formats, unasked)
         return from_array(source, settings.max_pixels)
+
+
+def _file(source: Source) -> bytes:
+    return source if isinstance(source, bytes) else b""

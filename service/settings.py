@@ -119,7 +119,14 @@ class Settings(BaseSettings):
     )
     max_uploads: int = Field(256, ge=1, description="uploads at the same time before 503")
     max_bytes: int = Field(20 * 2**20, ge=1, description="largest accepted upload in bytes")
+    max_pictures: int = Field(64, ge=1, description="pictures in one request at most")
+    max_pictures_bytes: int = Field(
+        64 * 2**20, ge=1, description="largest upload of several pictures in bytes"
+    )
     max_pixels: int = Field(64_000_000, ge=1, description="largest accepted picture in pixels")
+    max_tiles: int = Field(
+        512, ge=1, description="windows that a picture is cut into at most by `tile`"
+    )
     max_pixels_at_once: int = Field(
         128_000_000,
         ge=1,

@@ -29,7 +29,10 @@ GROUPS = {
     "Limits of a request": (
         "formats",
         "max_bytes",
+        "max_pictures",
+        "max_pictures_bytes",
         "max_pixels",
+        "max_tiles",
         "request_timeout",
         "upload_timeout",
         "max_head_bytes",

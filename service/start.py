@@ -16,6 +16,7 @@ from pydantic_settings import CliApp, SettingsError
 from service.engine.providers import RUNTIME_VERSION
 from service.environment import strange_variables
 from service.errors import StartError
+from service.explain import explain
 from service.http.server import DrainingServer
 from service.logs import logging_to_stderr
 from service.metrics import Metrics
@@ -70,18 +71,6 @@ def load_and_serve(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     metrics = Metrics()
     serve(settings, listener, supply_of(settings, metrics), metrics)
-
-
-def explain(error: ValidationError) -> str:
-    """One line for all wrong settings."""
-    items = error.errors()
-    # A list of which no item is right is called too short besides.
-    told = [item for item in items if item["type"] != "too_short"] or items
-    return "; ".join(
-        f"setting {'.'.join(map(str, item['loc']))} = {item['input']!r}: "
-        f"{item['msg'].removeprefix('Value error, ')}"
-        for item in told
-    )
 
 
 def listen(host: str, port: int) -> socket.socket:

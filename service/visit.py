@@ -24,6 +24,10 @@ class Visit:
         self.bucket: Bucket | None = None
         self.batch: int | None = None
         """Pictures that were computed together with this one, itself included."""
+        self.pictures: int | None = None
+        """How many the request brought, if it may bring several."""
+        self.windows: int | None = None
+        """How many the picture was cut into, if it was."""
 
     @property
     def age(self) -> float:

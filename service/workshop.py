@@ -29,6 +29,9 @@ class Workshop:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="images")
         self._room = Budget(settings.max_pixels_at_once)
         """Pixels of the large pictures that are at work."""
+        self.long_room = Budget(settings.max_pixels_at_once // 2)
+        """Pixels of those that stay for long, since they are cut into windows. It is a room of
+        its own, so that nobody else waits for them."""
 
     async def work(self, visit: Visit, stage: str, function: Callable[[], T], pixels: int = 0) -> T:
         """Run pixel work off the event loop, unless its request's time is up before its turn.

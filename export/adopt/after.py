@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from export.adopt.before import Fitted
 from export.adopt.fitting import Fitting
 from export.adopt.kind import Kind
 from export.adopt.nodes import ALIGNED, HALF_PIXEL, NEAREST, Nodes
 from export.adopt.options import Reading
+from export.graph.confidence import ASKED
 
 
 def read_output(
@@ -17,20 +18,53 @@ def read_output(
 ) -> list[str]:
     """Add the nodes that make `mask` and perhaps `confidence` of the file's output; their names."""
     if kind.ids:
-        maps = {"mask": _ids(nodes, output, fitted, fitting)}
+        _at_edges(nodes, _ids(nodes, output, fitted, fitting), fitted, fitting, "mask")
+        return ["mask"]
+    mode = ALIGNED if reading.align_corners else HALF_PIXEL
+    scores = nodes.add("Cast", output, to=TensorProto.FLOAT)
+    scores = _at_picture(nodes, scores, fitted, fitting, mode)
+    if kind.one_channel:
+        scores = nodes.add("Squeeze", scores, nodes.integers(1))
+        chosen = nodes.add("Greater", scores, nodes.constant(np.float32(reading.threshold)))
     else:
-        mode = ALIGNED if reading.align_corners else HALF_PIXEL
-        scores = nodes.add("Cast", output, to=TensorProto.FLOAT)
-        scores = _at_picture(nodes, scores, fitted, fitting, mode)
-        maps = (_two_classes if kind.one_channel else _classes)(nodes, scores, kind, reading)
-    for name, values in maps.items():
-        small = nodes.add("Cast", values, to=TensorProto.UINT8)
-        if fitting.exact:
-            nodes.add("Identity", small, output=name)
-        else:
-            pads = nodes.concat(nodes.integers(0, 0, 0, 0), fitted.cut)
-            nodes.add("Pad", small, pads, mode="edge", output=name)
-    return list(maps)
+        chosen = nodes.add("ArgMax", scores, axis=1, keepdims=0)
+    _at_edges(nodes, chosen, fitted, fitting, "mask")
+    if not reading.confidence:
+        return ["mask"]
+    inside = Nodes(nodes.opset, "sure")
+    sure = _sureness(inside, scores, chosen, kind)
+    sure = inside.add("Round", inside.add("Mul", sure, inside.constant(np.float32(255))))
+    _at_edges(inside, sure, fitted, fitting, "sure")
+    nodes.constants.extend(inside.constants)
+    _if_asked(nodes, inside)
+    return ["mask", "confidence"]
+
+
+def _at_edges(nodes: Nodes, maps: str, fitted: Fitted, fitting: Fitting, name: str) -> None:
+    """Numbers [N, H, W] as bytes, the row and column that were cut off put back."""
+    small = nodes.add("Cast", maps, to=TensorProto.UINT8)
+    if fitting.exact:
+        nodes.add("Identity", small, output=name)
+    else:
+        pads = nodes.concat(nodes.integers(0, 0, 0, 0), fitted.cut)
+        nodes.add("Pad", small, pads, mode="edge", output=name)
+
+
+def _if_asked(nodes: Nodes, inside: Nodes) -> None:
+    """The output `confidence`, which costs nothing and is empty unless it is asked for."""
+    nothing = helper.make_node(
+        "Constant", [], ["none"], value=numpy_helper.from_array(np.zeros((0, 0, 0), np.uint8))
+    )
+    branches = {
+        name: helper.make_graph(
+            made, name, [], [helper.make_tensor_value_info(output, TensorProto.UINT8, [None] * 3)]
+        )
+        for name, made, output in (
+            ("then_branch", inside.nodes, "sure"),
+            ("else_branch", [nothing], "none"),
+        )
+    }
+    nodes.add("If", ASKED, output="confidence", **branches)
 
 
 def _at_picture(
@@ -53,24 +87,10 @@ def _ids(nodes: Nodes, output: str, fitted: Fitted, fitting: Fitting) -> str:
     return nodes.add("Squeeze", maps, nodes.integers(1))
 
 
-def _classes(nodes: Nodes, scores: str, kind: Kind, reading: Reading) -> dict[str, str]:
-    maps = {"mask": nodes.add("ArgMax", scores, axis=1, keepdims=0)}
-    if reading.confidence:
-        shares = scores if kind.probable else nodes.add("Softmax", scores, axis=1)
-        maps["confidence"] = _in_bytes(nodes, nodes.reduce_max(shares))
-    return maps
-
-
-def _two_classes(nodes: Nodes, scores: str, kind: Kind, reading: Reading) -> dict[str, str]:
-    scores = nodes.add("Squeeze", scores, nodes.integers(1))
-    above = nodes.add("Greater", scores, nodes.constant(np.float32(reading.threshold)))
-    maps = {"mask": above}
-    if reading.confidence:
-        second = scores if kind.probable else nodes.add("Sigmoid", scores)
-        first = nodes.add("Sub", nodes.constant(np.float32(1)), second)
-        maps["confidence"] = _in_bytes(nodes, nodes.add("Where", above, second, first))
-    return maps
-
-
-def _in_bytes(nodes: Nodes, shares: str) -> str:
-    return nodes.add("Round", nodes.add("Mul", shares, nodes.constant(np.float32(255))))
+def _sureness(nodes: Nodes, scores: str, chosen: str, kind: Kind) -> str:
+    """The probability of the chosen class, [N, H, W]."""
+    if not kind.one_channel:
+        return nodes.reduce_max(scores if kind.probable else nodes.add("Softmax", scores, axis=1))
+    second = scores if kind.probable else nodes.add("Sigmoid", scores)
+    first = nodes.add("Sub", nodes.constant(np.float32(1)), second)
+    return nodes.add("Where", chosen, second, first)

@@ -26,14 +26,16 @@ class Nodes:
     Only forms of operators are used that opset 13 and all later ones share.
     """
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, prefix: str = "adopt") -> None:
+        """`prefix` keeps the names of a subgraph apart from those around it."""
         self.opset = opset
+        self.prefix = prefix
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
     def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Add a node with one output; the output's name."""
-        output = output or f"adopt.{kind}.{len(self.nodes)}"
+        output = output or f"{self.prefix}.{kind}.{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(kind, inputs, [output], name=f"node.{output}", **attributes)
         )
@@ -41,7 +43,7 @@ class Nodes:
 
     def constant(self, values: NDArray[Any] | np.generic) -> str:
         """Add a constant; its name."""
-        name = f"adopt.constant.{len(self.constants)}"
+        name = f"{self.prefix}.constant.{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper
+from onnx import TensorProto, compose, helper, numpy_helper
 
 from export.adopt.after import read_output
 from export.adopt.before import make_input
 from export.adopt.kind import Kind
 from export.adopt.nodes import Nodes
 from export.adopt.plain import Plain
+from export.graph.confidence import ASKED
 
 PREFIX = "adopted/"
 """Of every name in the foreign graph, so that none is taken twice."""
@@ -36,10 +37,14 @@ def wrap(plain: Plain, kind: Kind, *, batched: bool) -> onnx.ModelProto:
     else:
         output = _loop(nodes, list(graph.node), given, output, fitted.pixels)
     outputs = read_output(nodes, output, fitted, fitting, kind, plain.reading)
+    inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", "H", "W", 3])]
+    if plain.reading.confidence:
+        inputs.append(helper.make_tensor_value_info(ASKED, TensorProto.BOOL, []))
+        nodes.constants.append(numpy_helper.from_array(np.array(False), ASKED))
     wrapped = helper.make_graph(
         nodes.nodes,
         "adopted",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", "H", "W", 3])],
+        inputs,
         [
             helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", "H", "W"])
             for name in outputs

@@ -1,4 +1,4 @@
-"""`deeplab data check` and `deeplab data sbd`."""
+"""`deeplab data check`, `deeplab data coco` and `deeplab data sbd`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tyro
 
 from export.commands.arguments import parse
 from export.data.check import survey
+from export.data.coco import add_coco
 from export.data.datasets import DataConfig, Split, list_dataset
 from export.data.grid import draw_grid
 from export.data.report import SplitReport, as_json, as_text
@@ -47,6 +48,20 @@ class SbdArguments:
     """Folder VOC2012, the one that holds JPEGImages; SegmentationClassAug is written into it."""
     sbd: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SBD_DIR")]
     """Folder benchmark_RELEASE of the download."""
+
+
+@dataclass(frozen=True)
+class CocoArguments:
+    """Turn a COCO JSON file, polygons or run lengths, into pictures and masks of one split."""
+
+    annotations: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="JSON")]
+    """File with the outlines."""
+    images: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGES")]
+    """Folder of its pictures; they are copied."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Root folder of the data set to write."""
+    split: Split = "train"
+    """Which split of it this is."""
 
 
 def main(name: str, arguments: list[str]) -> None:
@@ -100,14 +115,20 @@ def examine(config: DataConfig, split: Split) -> SplitReport:
     return SplitReport(dataset.split, found, problems)
 
 
+def coco(name: str, arguments: list[str]) -> None:
+    parsed = parse(CocoArguments, name, arguments)
+    print(add_coco(parsed.annotations, parsed.images, parsed.out, parsed.split))
+
+
 def sbd(name: str, arguments: list[str]) -> None:
     parsed = parse(SbdArguments, name, arguments)
     print(add_sbd(parsed.voc, parsed.sbd))
 
 
-ACTIONS: dict[str, Callable[[str, list[str]], None]] = {"check": check, "sbd": sbd}
+ACTIONS: dict[str, Callable[[str, list[str]], None]] = {"check": check, "coco": coco, "sbd": sbd}
 USAGE = (
     "usage: deeplab data ACTION [--help]\n\nactions:\n"
     "  check  Decode a data set, report what is in it and what is wrong with it\n"
+    "  coco   Turn a COCO JSON file into pictures and masks\n"
     "  sbd    Add the labels of SBD to Pascal VOC 2012 and write trainaug.txt"
 )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.io import loadmat
 
 from export.data.datasets import shorten
-from export.data.labels import VOC, generic_palette
+from export.data.labels import VOC
 from export.data.layouts import read_list
+from export.data.mask_png import mask_png
 from export.data.reading import UnusableFile, read_mask
 from export.data.threads import in_threads
 from export.errors import UserError
@@ -127,8 +126,4 @@ def _png(source: Path) -> bytes:
     if source.suffix == ".png":
         read_mask(source, VOC)
         return source.read_bytes()
-    image = Image.fromarray(read_mat(source))
-    image.putpalette([channel for colour in generic_palette(256) for channel in colour])
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
+    return mask_png(read_mat(source))

@@ -24,6 +24,8 @@ class Options(TypedDict, total=False):
 
     model: str
     """Name of a loaded model."""
+    version: int
+    """Which one of the files of that name."""
     timeout: float
     """Seconds for the whole call, instead of the client's own."""
 
@@ -73,8 +75,9 @@ def models() -> Ask[list[Model]]:
     return Ask("/v1/models", answers.read_models)
 
 
-def model(name: str) -> Ask[Model]:
-    return Ask(f"/v1/models/{quote(name, safe='')}", answers.read_model)
+def model(name: str, version: int | None) -> Ask[Model]:
+    query = {} if version is None else {"version": str(version)}
+    return Ask(f"/v1/models/{quote(name, safe='')}", answers.read_model, query=query)
 
 
 def ready() -> Ask[bool]:

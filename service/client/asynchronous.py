@@ -46,9 +46,9 @@ class AsyncClient(Connection[httpx.AsyncClient]):
         """All loaded models."""
         return await self._send(asks.models())
 
-    async def model(self, name: str) -> Model:
-        """One loaded model: its labels, palette, quality, licence and more."""
-        return await self._send(asks.model(name))
+    async def model(self, name: str, version: int | None = None) -> Model:
+        """One loaded model, the newest of its name: labels, palette, quality, licence and more."""
+        return await self._send(asks.model(name, version))
 
     async def ready(self) -> bool:
         """Whether pictures are welcome now; False while it warms up or shuts down."""

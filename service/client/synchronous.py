@@ -43,9 +43,9 @@ class Client(Connection[httpx.Client]):
         """All loaded models."""
         return self._send(asks.models())
 
-    def model(self, name: str) -> Model:
-        """One loaded model: its labels, palette, quality, licence and more."""
-        return self._send(asks.model(name))
+    def model(self, name: str, version: int | None = None) -> Model:
+        """One loaded model, the newest of its name: labels, palette, quality, licence and more."""
+        return self._send(asks.model(name, version))
 
     def ready(self) -> bool:
         """Whether pictures are welcome now; False while it warms up or shuts down."""

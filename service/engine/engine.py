@@ -89,6 +89,11 @@ class Engine:
         return self._model.digest
 
     @property
+    def has_confidence(self) -> bool:
+        """Whether the file can tell how sure it is."""
+        return self._model.has_confidence
+
+    @property
     def provider(self) -> str:
         return self._model.provider
 
@@ -154,7 +159,7 @@ class Engine:
         Raises:
             InvalidParameter: it has no output `confidence`.
         """
-        if not self._model.has_confidence:
+        if not self.has_confidence:
             raise InvalidParameter(
                 f"confidence: the model {self.card.name} cannot tell how sure it is; leave the "
                 "parameter out, or add the output to its file: deeplab confidence"

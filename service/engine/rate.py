@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from service.errors import DeadlinePassed
 
 FIRST_GUESS = 0.5
 """Seconds per piece before any was measured."""
@@ -62,3 +65,39 @@ class Rate:
         """Seconds that so many pieces of work take."""
         with self._lock:
             return pieces * sum(self._intervals) / len(self._intervals)
+
+
+class Pieces:
+    """The pieces of work that one request is counted as."""
+
+    def __init__(self, rate: Rate, count: int) -> None:
+        """Begin so many."""
+        self._rate = rate
+        self.left = count
+        """How many have not ended."""
+        for _ in range(count):
+            rate.begin()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """The time in which one of them is finished, or is found to take longer than it may."""
+        done = False
+        try:
+            yield
+            done = True
+        except DeadlinePassed:
+            # It took that long at least.
+            done = True
+            raise
+        finally:
+            self.end(done=done)
+
+    def end(self, *, done: bool) -> None:
+        """One has ended; see `Rate.end`."""
+        self.left -= 1
+        self._rate.end(done=done)
+
+    def give_up(self) -> None:
+        """End those that are left; they teach nothing."""
+        while self.left:
+            self.end(done=False)

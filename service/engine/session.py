@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -99,8 +99,8 @@ class Session:
 
     def bound(self, shape: tuple[int, int, int, int], device: str) -> Bound:
         """The session for one input shape [N, H, W, 3], with buffers on a device that stay."""
-        outputs = OUTPUTS if self.has_confidence else OUTPUTS[:1]
-        return Bound(self._session, shape, device, outputs, self._ask)
+        fixed = OUTPUTS if self.has_confidence and not self._ask else OUTPUTS[:1]
+        return Bound(self._session, shape, device, fixed, self.run_both)
 
 
 class Bound:
@@ -112,24 +112,23 @@ class Bound:
         shape: tuple[int, int, int, int],
         device: str,
         outputs: Sequence[str],
-        ask: dict[str, NDArray[np.bool_]],
+        run_both: Callable[[NDArray[np.uint8]], Both],
     ) -> None:
         """
         Args:
             session: the loaded file.
             shape: the only one that it will see.
             device: where the buffers are.
-            outputs: all of the file's, since what is captured once computes them all.
-            ask: what is given beside the picture so that it does.
+            outputs: those that every run computes.
+            run_both: how both are computed where only the mask is among them.
         """
         self._session = session
+        self._run_both = run_both
         make = onnxruntime.OrtValue.ortvalue_from_shape_and_type
         self._image = make(shape, np.uint8, device)
         self._made = [make(shape[:3], np.uint8, device) for _ in outputs]
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT, self._image)
-        for name, value in ask.items():
-            self._binding.bind_cpu_input(name, value)
         for name, buffer in zip(outputs, self._made, strict=True):
             self._binding.bind_ortvalue_output(name, buffer)
 
@@ -140,6 +139,8 @@ class Bound:
 
     def run_both(self, images: NDArray[np.uint8]) -> Both:
         """Class ids and confidence, each uint8 [N, H, W], of pictures of the bound shape."""
+        if len(self._made) < len(OUTPUTS):
+            return self._run_both(images)
         self._compute(images)
         mask, confidence = map(_copied, self._made)
         return mask, confidence

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
 from service.house import House
-from service.http import docs, info, masks, page, problems, stock
+from service.http import cutout, docs, info, masks, page, problems, segments, stock
 from service.http.connections import Connections
 from service.http.headers import SecurityHeaders
 from service.http.journal import Journal
@@ -20,6 +20,7 @@ from service.http.keys import require_key
 from service.http.label_studio import router as label_studio
 from service.http.label_studio.fetch import check_settings
 from service.http.openapi import describe_formats
+from service.http.several import calls as several
 from service.http.telemetry import telemetry
 from service.http.v2 import repository as control
 from service.http.v2 import router as v2
@@ -122,7 +123,8 @@ def create_app(
     problems.install(app)
     locked = lock(settings)
     check_settings(settings)
-    app.include_router(masks.router, **locked)
+    for router in (masks.router, segments.router, cutout.router, several.router):
+        app.include_router(router, **locked)
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)

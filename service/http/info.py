@@ -65,6 +65,7 @@ def describe(pipeline: Pipeline) -> Model:
         digest=engine.digest,
         provider=engine.provider,
         memory_bytes=engine.memory_bytes,
+        confidence=engine.has_confidence,
         buckets=[Size(width=bucket.width, height=bucket.height) for bucket in engine.buckets],
         placement=None
         if placement is None

@@ -116,6 +116,8 @@ def fields(scope: Scope, route: str, record: Record, seconds: float) -> dict[str
             "picture": visit.picture and f"{visit.picture[0]}x{visit.picture[1]}",
             "bucket": visit.bucket and str(visit.bucket),
             "batch": visit.batch,
+            "pictures": visit.pictures,
+            "windows": visit.windows,
             **{f"{stage}_ms": milliseconds(took) for stage, took in visit.stages.seconds.items()},
         }
     return {name: value for name, value in line.items() if value is not None}

@@ -11,7 +11,7 @@ from service.images.formats import FORMATS, FormatName
 
 
 def describe_formats(app: FastAPI, formats: Sequence[FormatName]) -> None:
-    """Add the media types of raw bodies to every call that takes a picture."""
+    """Add the media types of raw bodies to every call that takes one picture."""
     generate = app.openapi
     binary = {"schema": {"type": "string", "format": "binary"}}
     raw = {FORMATS[name].media_type: binary for name in formats}
@@ -20,8 +20,9 @@ def describe_formats(app: FastAPI, formats: Sequence[FormatName]) -> None:
         document = generate()
         for calls in document["paths"].values():
             for call in calls.values():
-                if "requestBody" in call:
-                    call["requestBody"]["content"] |= raw
+                content = call.get("requestBody", {}).get("content", {})
+                if content and "application/zip" not in content:
+                    content |= raw
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -26,6 +26,7 @@ STATUS: dict[type[errors.RequestError], int] = {
     errors.SlowUpload: 408,
     errors.TooManyBytes: 413,
     errors.TooManyPixels: 413,
+    errors.TooManyPictures: 413,
     errors.UnsupportedImage: 415,
     errors.UndecodableImage: 422,
     errors.InvalidParameter: 422,
@@ -104,10 +105,12 @@ def problem(
     status: int, reason: Reason, detail: str, headers: dict[str, str] | None = None
 ) -> Response:
     """The answer for an error."""
-    title = HTTPStatus(status).phrase
-    return ProblemResponse(
-        Problem(title=title, status=status, detail=detail, reason=reason), headers
-    )
+    return ProblemResponse(told(status, reason, detail), headers)
+
+
+def told(status: int, reason: Reason, detail: str) -> Problem:
+    """What is said of an error."""
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
 
 
 def retry_after(seconds: float) -> dict[str, str]:
@@ -144,7 +147,7 @@ def _invalid(item: dict[str, Any]) -> str:
     name = str(item["loc"][-1])[:80]
     if item["type"] == "extra_forbidden":
         return f"{name}: there is no such parameter"
-    return f"{name}: {item['msg']}"
+    return f"{name}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def _detail(request: Request, error: HTTPException) -> str:

@@ -31,6 +31,13 @@ class RunLengths(BaseModel):
     counts: list[int]
 
 
+class CompressedRunLengths(BaseModel):
+    """The same as the text that COCO's tools take."""
+
+    size: tuple[int, int]
+    counts: str
+
+
 class Region(BaseModel):
     """A connected region: outline and holes as (x, y) in pixels of the picture."""
 
@@ -46,9 +53,12 @@ class Segment(BaseModel):
     colour: Colour
     pixels: int
     fraction: float
-    """Of the picture's pixels; the fractions of an answer sum to 1."""
+    """Of the picture's pixels; all sum to 1 unless some became the ignored id."""
+    confidence: float | None = None
+    """Mean probability of the class where it was chosen; told if `confidence` was given."""
     box: Box
     rle: RunLengths | None = None
+    coco: CompressedRunLengths | None = None
     polygons: list[Region] | None = None
 
 
@@ -86,6 +96,8 @@ class Model(ModelCard):
     """The sizes that pictures are scaled and padded to."""
     placement: Placed | None
     """Absent while it is being measured."""
+    confidence: bool
+    """Whether it can tell how sure it is."""
 
 
 class Failed(BaseModel):

@@ -7,13 +7,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from service.errors import Unavailable
 from service.http.record import record_of
 from service.http.upload import read_upload
 from service.pipeline import Pipeline
+from service.recipes.recipe import Recipe
 from service.segmented import Segmented
+from service.tiling.plan import Tiling
 from service.visit import Visit
 
 T = TypeVar("T")
@@ -27,8 +30,18 @@ async def serve(
     pipeline: Pipeline,
     timeout: float | None,
     make: Callable[[Segmented], T],
+    confidence: bool = False,
+    tiling: Tiling | None = None,
 ) -> tuple[T, dict[str, str]]:
     """Walk one request with one picture through the house: admit, read, segment, make the answer.
+
+    Args:
+        request: its body has not been touched.
+        pipeline: the model's.
+        timeout: seconds that the request gives itself.
+        make: makes the answer, off the event loop.
+        confidence: whether what it is given should tell how sure the model is.
+        tiling: how the picture is cut into windows, if it is.
 
     Returns:
         What `make` made, and the headers that tell how long each stage took.
@@ -37,9 +50,19 @@ async def serve(
         request,
         pipeline,
         timeout,
-        lambda upload, visit: pipeline.answer(upload, visit, make),
+        lambda upload, visit: pipeline.answer(upload, visit, make, confidence, tiling),
         read_upload,
     )
+
+
+async def respond(
+    request: Request, pipeline: Pipeline, timeout: float | None, recipe: Recipe
+) -> Response:
+    """The answer to a request with one picture."""
+    data, timing = await serve(
+        request, pipeline, timeout, recipe.make, recipe.confidence, recipe.tiling
+    )
+    return Response(data, media_type=recipe.media_type, headers={**timing, **recipe.headers})
 
 
 async def walk(
@@ -74,7 +97,12 @@ async def walk(
         return made, {"Server-Timing": visit.stages.server_timing}
 
 
-async def read_in_time(request: Request, pipeline: Pipeline, visit: Visit, read: Read) -> bytes:
+async def read_in_time(
+    request: Request,
+    pipeline: Pipeline,
+    visit: Visit,
+    read: Callable[[Request, int, Callable[[int], None]], Coroutine[Any, Any, T]],
+) -> T:
     """The upload, unless its sender takes longer than an upload or the whole request may."""
 
     def hold(size: int) -> None:

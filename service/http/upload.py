@@ -48,8 +48,9 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
         MalformedRequest: a form without the field, or no body.
         starlette.requests.ClientDisconnect: the client hung up.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await _read_form(_limited(request, max_bytes, hold))
+    if is_form(request):
+        ((_, data),) = await read_files(limited(request, max_bytes, hold), 1)
+        return data
     body = await read_body(request, max_bytes, hold)
     if not body:
         raise MalformedRequest(
@@ -60,19 +61,21 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
 
 async def read_body(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
     """The bytes of a body as they are, bounded as those of `read_upload`."""
-    return await _limited(request, max_bytes, hold).body()
+    return await limited(request, max_bytes, hold).body()
 
 
-def _limited(request: Request, max_bytes: int, hold: Callable[[int], None]) -> Request:
-    """The request, of whose body not more can be read than is allowed."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
-        raise _too_large(max_bytes)
-    return Request(request.scope, _limit(request.receive, max_bytes, hold))
+def is_form(request: Request) -> bool:
+    """Whether the body is one of multipart/form-data."""
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-async def _read_form(request: Request) -> bytes:
-    parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=8)
+async def read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
+    """Name and bytes of each file in the field of a form; there is one at least.
+
+    Raises:
+        MalformedRequest: the form cannot be read, holds more files than `most` or none there.
+    """
+    parser = MultiPartParser(request.headers, request.stream(), max_files=most, max_fields=8)
     # The upload is counted and bounded in memory already; a disk could be full or read-only.
     parser.spool_max_size = 0  # no limit
     try:
@@ -81,14 +84,32 @@ async def _read_form(request: Request) -> bytes:
         message = error.message if isinstance(error, MultiPartException) else str(error)
         raise MalformedRequest(f"the form cannot be read: {message}") from error
     try:
-        upload = form.get(FIELD)
-        if isinstance(upload, UploadFile):
-            return await upload.read()
+        uploads = form.getlist(FIELD)
+        files = [upload for upload in uploads if isinstance(upload, UploadFile)]
+        if files and len(files) == len(uploads):
+            return [(file.filename or "", await file.read()) for file in files]
         found = ", ".join(repr(name) for name in form) or "none"
-        what = "is not a file" if isinstance(upload, str) else f"is missing (fields: {found})"
+        what = "is not a file" if uploads else f"is missing (fields: {found})"
         raise MalformedRequest(f"the form's field {FIELD!r} {what}")
     finally:
         await form.close()
+
+
+def limited(request: Request, max_bytes: int, hold: Callable[[int], None]) -> Request:
+    """The request with a body that cannot be read beyond so many bytes.
+
+    Args:
+        request: its body has not been touched.
+        max_bytes: the largest body.
+        hold: told the size of each piece before it is kept; may refuse by raising.
+
+    Raises:
+        TooManyBytes: it says itself that it is larger.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > max_bytes):
+        raise _too_large(max_bytes)
+    return Request(request.scope, _limit(request.receive, max_bytes, hold))
 
 
 def _limit(receive: Receive, max_bytes: int, hold: Callable[[int], None]) -> Receive:

@@ -80,12 +80,14 @@ class LargePicture(Exception):
     """A picture that there must be room for first.
 
     Attributes:
-        pixels: its number of pixels.
+        size: its height and width, or its width and height.
+        pixels: their product.
     """
 
-    def __init__(self, pixels: int) -> None:
-        super().__init__(pixels)
-        self.pixels = pixels
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self.size = height, width
+        self.pixels = width * height
 
 
 def allow_pixels(max_pixels: int) -> None:
@@ -125,7 +127,7 @@ def decode(
     width, height = source.size
     _check(source, data, max_pixels)
     if unasked is not None and width * height > unasked:
-        raise LargePicture(width * height)
+        raise LargePicture(width, height)
     if enough is not None:
         scale = min(1.0, enough / max(width, height))
         source.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))

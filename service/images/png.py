@@ -1,4 +1,4 @@
-"""Masks as palette PNG, with a faster deflate than Pillow's.
+"""Masks as PNG, with a faster deflate than Pillow's.
 
 Class ids come in long runs that change little from row to row, so that what is left of a mask
 after PNG's `Up` filter is nearly all zeros: ISA-L compresses that at several gigabytes a second,
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from service.contract import Colour
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-EIGHT_BITS, PALETTE = 8, 3
+EIGHT_BITS, GREY, PALETTE = 8, 0, 3
 UP = 2
 LEVEL = 1
 
@@ -30,18 +30,27 @@ def palette_png(ids: NDArray[np.uint8], palette: Sequence[Colour]) -> bytes:
         ids: a mask [H, W].
         palette: RGB of each id, at least as many as occur.
     """
-    height, width = ids.shape
+    colours = bytes(channel for colour in palette for channel in colour)
+    return _png(ids, PALETTE, _chunk(b"PLTE", colours))
+
+
+def grey_png(values: NDArray[np.uint8]) -> bytes:
+    """An 8-bit greyscale PNG of values [H, W]."""
+    return _png(values, GREY)
+
+
+def _png(values: NDArray[np.uint8], colour_type: int, *chunks: bytes) -> bytes:
+    height, width = values.shape
     rows = np.empty((height, width + 1), np.uint8)
     rows[:, 0] = UP
-    rows[0, 1:] = ids[0]
-    np.subtract(ids[1:], ids[:-1], out=rows[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, EIGHT_BITS, PALETTE, 0, 0, 0)
-    colours = bytes(channel for colour in palette for channel in colour)
+    rows[0, 1:] = values[0]
+    np.subtract(values[1:], values[:-1], out=rows[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, EIGHT_BITS, colour_type, 0, 0, 0)
     return b"".join(
         (
             SIGNATURE,
             _chunk(b"IHDR", header),
-            _chunk(b"PLTE", colours),
+            *chunks,
             _chunk(b"IDAT", isal_zlib.compress(rows, LEVEL)),
             _chunk(b"IEND", b""),
         )

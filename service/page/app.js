@@ -28,13 +28,8 @@ let shown = null;
 let running = new AbortController();
 
 function take(taken) {
-  if (taken) {
-    file = taken;
-    segment();
-    return;
-  }
-  const detail = "What was dropped is no file. Save the picture first, and drop that.";
-  complain(new Problem(400, "No picture", detail), segment);
+  file = taken;
+  segment();
 }
 
 /** Send the picture and show what comes back, unless another one overtakes it. */
@@ -178,6 +173,10 @@ function slide() {
 }
 
 for (const id of ["alpha", "wipe"]) find(id).addEventListener("input", slide);
+stage.onWipe = (percent) => {
+  find("wipe").value = percent;
+  slide();
+};
 find("answers").addEventListener("change", writeCode);
 for (const button of document.querySelectorAll("[data-save]")) {
   button.addEventListener("click", () => save(button.dataset.save));
@@ -185,6 +184,6 @@ for (const button of document.querySelectorAll("[data-save]")) {
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copy(button));
 }
-listen(take);
+listen(take, (error) => complain(error, segment));
 slide();
 segment();

@@ -59,7 +59,7 @@ function countDown(seconds, again) {
   const end = performance.now() + seconds * 1000;
   const tick = () => {
     const left = Math.ceil((end - performance.now()) / 1000);
-    find("countdown").textContent = `by itself in ${Math.max(0, left)} s`;
+    find("countdown").textContent = `Tries again by itself in ${Math.max(0, left)} s`;
     if (left > 0) return;
     clear();
     again();

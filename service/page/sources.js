@@ -1,12 +1,17 @@
 /** Where pictures come from: file chooser, drop, paste, sample, camera. */
 
+import { Problem, call } from "./api.js";
 import { draw, encode } from "./photo.js";
+
+const NO_FILE = "What was dropped is no file. Save the picture first, and drop that.";
 
 const find = (id) => document.getElementById(id);
 
-/** @param {(file: File) => void} take called with each picture */
-export function listen(take) {
-  const refuse = () => take(null);
+/**
+ * @param {(file: File) => void} take called with each picture
+ * @param {(error: Error) => void} refuse called where there is none
+ */
+export function listen(take, refuse) {
   for (const input of [find("file"), find("capture")]) {
     input.addEventListener("change", () => {
       if (input.files.length) take(input.files[0]);
@@ -16,13 +21,13 @@ export function listen(take) {
   find("choose").addEventListener("click", () => find("file").click());
   find("camera").addEventListener("click", () => photograph(take));
   for (const button of document.querySelectorAll("[data-sample]")) {
-    button.addEventListener("click", async () => take(await sample(button.dataset.sample)));
+    button.addEventListener("click", () => sample(button.dataset.sample).then(take, refuse));
   }
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData.files;
     if (file) take(file);
   });
-  listenForDrops((files) => (files.length ? take(files[0]) : refuse()));
+  listenForDrops(([file]) => (file ? take(file) : refuse(new Problem(400, "No picture", NO_FILE))));
 }
 
 function listenForDrops(drop) {
@@ -42,7 +47,7 @@ function listenForDrops(drop) {
 }
 
 async function sample(path) {
-  const answer = await fetch(path);
+  const answer = await call(path);
   return new File([await answer.blob()], path.split("/").pop(), { type: "image/jpeg" });
 }
 

@@ -17,15 +17,25 @@ export class Stage {
   #tip = find("tip");
   #cross = find("cross");
   #divider = find("divider");
+  /** Called with the percentage that the divider is dragged to. */
+  onWipe = () => {};
 
   constructor() {
     const element = this.#element;
     for (const kind of ["pointermove", "pointerdown"]) {
       element.addEventListener(kind, (event) => this.#point(event));
     }
-    element.addEventListener("pointerleave", () => this.#leave());
+    // A finger that is lifted leaves too, and its name should stay to be read.
+    element.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") this.#leave();
+    });
     element.addEventListener("blur", () => this.#leave());
     element.addEventListener("keydown", (event) => this.#press(event));
+    this.#divider.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      this.#divider.setPointerCapture(event.pointerId);
+    });
+    this.#divider.addEventListener("pointermove", (event) => this.#drag(event));
     new ResizeObserver(() => this.#sharpen()).observe(element);
   }
 
@@ -68,10 +78,21 @@ export class Stage {
     this.#canvas.classList.toggle("sharp", this.#canvas.width < shown);
   }
 
+  #drag(event) {
+    if (!this.#divider.hasPointerCapture(event.pointerId)) return;
+    const [x] = this.#fractions(event);
+    // At 0 the wipe is off, and there would be nothing left to drag.
+    this.onWipe(Math.min(100, Math.max(1, Math.round(x * 100))));
+  }
+
+  /** Where a pointer is, as fractions of width and height. */
+  #fractions(event) {
+    const area = this.#element.getBoundingClientRect();
+    return [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
+  }
+
   #point(event) {
-    const area = this.#canvas.getBoundingClientRect();
-    const x = (event.clientX - area.left) / area.width;
-    const y = (event.clientY - area.top) / area.height;
+    const [x, y] = this.#fractions(event);
     if (!this.#mask || x < 0 || y < 0 || x >= 1 || y >= 1) return;
     this.#cross.hidden = true;
     this.#tell(x, y);

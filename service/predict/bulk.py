@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Generic, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import Generic, Self, TypeVar
 
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.errors import StartError
-from service.images.decode import LargePicture, Picture, allow_pixels, decode
+from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
 from service.images.fit import fit
-from service.pipeline import LARGE_PIXELS
+from service.pipeline import Source
 from service.segmented import Segmented
 from service.settings import Settings
+from service.workshop import LARGE_PIXELS
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-Source = bytes | NDArray[np.uint8]
-"""The bytes of a picture's file, or RGB pixels uint8 [H, W, 3]."""
 
 
 class Outcome(Generic[Item, Made]):
@@ -58,24 +54,37 @@ class Bulk:
     and of large ones no more than `max_pixels_at_once` allows.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Load the model and warm it.
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """
+        Args:
+            engine: is waited for, and closed at the end; nothing else may use it.
+            settings: the limits of pictures, and how many threads decode them.
+
+        Raises:
+            StartError: the model does not run.
+        """
+        self.engine = engine
+        self._settings = settings
+        allow_pixels(settings.max_pixels)
+        engine.wait_ready()
+        self.check()
+        self.workers = settings.image_threads + 2 * engine.capacity
+        at_once = max(1, settings.max_pixels_at_once // settings.max_pixels)
+        self._room = threading.BoundedSemaphore(at_once)
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="pictures")
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """One on the model of the settings.
 
         Raises:
             StartError: it cannot be loaded, or does not run.
         """
-        self._settings = settings
-        allow_pixels(settings.max_pixels)
-        model = load_model(settings)
-        # The pool below bounds what waits.
-        self.engine = Engine(model, buckets_of(settings, model.card), limit=2**31)
-        self.engine.start()
-        self.engine.wait_ready()
-        self.check()
-        self.workers = settings.image_threads + 2 * self.engine.capacity
-        at_once = max(1, settings.max_pixels_at_once // settings.max_pixels)
-        self._room = threading.BoundedSemaphore(at_once)
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="pictures")
+        model = load_model(settings, settings.model)
+        # The threads bound what waits.
+        engine = Engine(model, buckets_of(settings, model.card), limit=sys.maxsize)
+        engine.start()
+        return cls(engine, settings)
 
     def run(
         self,
@@ -109,7 +118,7 @@ class Bulk:
         """
         if not self.engine.alive:
             raise StartError(
-                f"the model {self._settings.model} does not run: {self.engine.trouble}"
+                f"the model {self.engine.card.name} does not run: {self.engine.trouble}"
             )
 
     def close(self) -> None:
@@ -117,7 +126,7 @@ class Bulk:
         self._pool.shutdown(cancel_futures=True)
         self.engine.close()
 
-    def __enter__(self) -> Bulk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -149,19 +158,17 @@ class Bulk:
             LargePicture: more pixels than `unasked`, none of which is decoded yet.
             RequestError: the picture cannot be decoded, or the model failed on it.
         """
-        engine, settings = self.engine, self._settings
-        if isinstance(source, bytes):
-            whole = partial(decode, source, settings.max_pixels, formats=settings.formats)
-            enough = max(bucket.long_side for bucket in engine.buckets)
-            picture = whole(enough=enough, unasked=unasked)
-        else:
-            height, width, _ = source.shape
-            picture = Picture(Image.fromarray(source), width, height)
-            whole = partial(_same, picture)
+        engine = self.engine
+        picture = self._read(source, max(bucket.long_side for bucket in engine.buckets), unasked)
         fitted = fit(picture, engine.buckets, engine.card.pad_value)
         answer = engine.submit(fitted.tensor, math.inf).result()
-        return Segmented(fitted, answer.mask, picture.image if picture.whole else None, whole)
+        photo = picture.image if picture.whole else None
+        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
 
-
-def _same(picture: Picture) -> Picture:
-    return picture
+    def _read(
+        self, source: Source, enough: int | None = None, unasked: int | None = None
+    ) -> Picture:
+        settings = self._settings
+        if isinstance(source, bytes):
+            return decode(source, settings.max_pixels, enough, settings.formats, unasked)
+        return from_array(source, settings.max_pixels)

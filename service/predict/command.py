@@ -6,20 +6,22 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from service.cleaning import choose_classes
 from service.errors import RequestError, StartError
 from service.explain import explain
-from service.http.masks import choose_classes
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
+from service.predict.film import open_film
 from service.predict.journal import Journal
 from service.predict.outputs import KINDS, Look, Writer
 from service.predict.pictures import Report, predict_pictures
-from service.predict.sources import find_pictures
+from service.predict.sources import film_of, find_pictures
 from service.predict.stop import Stop
 from service.settings import Settings
 
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{PROGRAM}: {explain(error)}")
     except (StartError, RequestError) as error:
         sys.exit(f"{PROGRAM}: {error}")
+    except OSError as error:  # of the journal, or of what is made of all pictures
+        sys.exit(f"{PROGRAM}: cannot write to {given.out}: {error.strerror or error}")
     tell(report, given.out)
     if report.stopped:
         assert stop.signal is not None
@@ -85,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--classes", help="of overlays: names or ids to draw, separated by commas")
     made.add_argument(
-        "--overwrite", action="store_true", help="write OUT anew if it holds another run's files"
+        "--overwrite", action="store_true", help="make everything anew, whatever OUT holds"
     )
     engine = made.add_argument_group("the model, as for deeplab-serve")
     for name in SETTINGS:
@@ -110,21 +114,28 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
         raise StartError(f"--write {','.join(sorted(unknown))}: there are {', '.join(KINDS)}")
     if not 0 <= given.alpha <= 1:
         raise StartError(f"--alpha {given.alpha:g} is not between 0 and 1")
-    items = find_pictures(given.source, given.out)
-    with Bulk(settings_of(given)) as bulk:
+    film = film_of(given.source)
+    items = [] if film else find_pictures(given.source, given.out)
+    with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
+        opened = stack.enter_context(open_film(film)) if film else None
         card = bulk.engine.card
         classes = None if given.classes is None else choose_classes(given.classes, card)
         writer = Writer(given.out, given.write, Look(card, given.alpha, classes))
         plan = {
             "model": card.name,
-            "digest": bulk.engine.version,
+            "digest": bulk.engine.digest,
             "buckets": [str(bucket) for bucket in bulk.engine.buckets],
             "write": sorted(given.write),
             "alpha": given.alpha,
             "classes": None if classes is None else sorted(classes),
+            "film": opened and opened.identity(),
         }
-        with Journal(given.out, plan, overwrite=given.overwrite) as journal:
-            return predict_pictures(bulk, items, writer, journal, stop)
+        journal = stack.enter_context(Journal(given.out, plan, overwrite=given.overwrite))
+        if opened:
+            from service.predict.frames import predict_film
+
+            return predict_film(bulk, opened, writer, journal, stop)
+        return predict_pictures(bulk, items, writer, journal, stop)
 
 
 def settings_of(given: argparse.Namespace) -> Settings:

@@ -26,7 +26,7 @@ class Journal:
         Args:
             folder: where the answers are written.
             plan: all that the answers depend on, beside the pictures.
-            overwrite: begin anew if the journal is another run's.
+            overwrite: begin anew, whatever there is.
 
         Raises:
             StartError: it is another run's, a run is writing it, or it cannot be written.
@@ -43,7 +43,7 @@ class Journal:
             self._places: dict[str, int] = {}
             lines = self._read()
             _, before = next(lines, (0, None))
-            if before != plan:
+            if overwrite or before != plan:
                 if before is not None and not overwrite:
                     raise StartError(_difference(folder, before, plan))
                 self._file.truncate(0)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from service.contract import ModelCard
-from service.http.masks import describe
 from service.http.schemas import Segments
 from service.images.encode import blend, encode_photo
 from service.images.png import palette_png
 from service.predict import coco
 from service.predict.files import write_whole
+from service.recipes.segments import describe
 from service.segmented import Segmented
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.images.regions import regions
 from service.tiling.plan import Plan
-from service.tiling.regions import regions
 
 Plane = NDArray[np.uint8]
 
@@ -101,21 +101,19 @@ def _kept(old: Layer, new: Layer) -> NDArray[np.bool_]:
 
     The old one's edge is at the end of the strip, the new one's at its beginning.
     """
-    keep = np.ones(old.ids.shape, np.bool_)
     disputed = old.ids != new.ids
-    rows, _ = np.nonzero(disputed)
-    if not len(rows):
-        return keep
-    claims = old.ids.astype(np.uint16) * np.uint16(256) + new.ids
-    region = regions(claims, disputed)
-    height = len(keep)
-    from_edge = (rows + 0.5) / height
-    votes = _votes(old, disputed, 1 - from_edge) - _votes(new, disputed, from_edge)
-    keep[disputed] = np.bincount(region, votes, len(region))[region] >= 0
+    if not disputed.any():
+        return ~disputed
+    # No disputed pixel is 0, since its two ids differ.
+    claims = np.where(disputed, old.ids.astype(np.uint16) * np.uint16(256) + new.ids, np.uint16(0))
+    region = regions(claims)
+    from_edge = ((np.arange(len(claims)) + 0.5) / len(claims))[:, None]
+    votes = _votes(old, 1 - from_edge) - _votes(new, from_edge)
+    for_old = np.bincount(region.ravel(), votes.ravel())
+    keep: NDArray[np.bool_] = for_old[region] >= 0
     return keep
 
 
-def _votes(
-    layer: Layer, disputed: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return weights if layer.sure is None else weights * layer.sure[disputed]
+def _votes(layer: Layer, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    sure = 255 if layer.sure is None else layer.sure
+    return np.broadcast_to(weights * sure, layer.ids.shape)

@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from service.bucket import Bucket
 
 DEFAULT_OVERLAP = 0.25
 MAX_OVERLAP = 0.5
+MAX_SCALE = 4.0
 DEARER = 1.25
 """What larger windows, which see more around each pixel, may cost over the cheapest ones."""
 
@@ -56,11 +58,11 @@ class Plan:
         """The windows, row by row."""
         return (Slot(top, left) for top in self.tops for left in self.lefts)
 
-    def cut(self, pixels: NDArray[np.uint8], slot: Slot, pad_value: int) -> NDArray[np.uint8]:
-        """The window uint8 [h, w, 3] of a picture [H, W, 3], padded where it sticks out."""
-        part = pixels[
-            slot.top : slot.top + self.bucket.height, slot.left : slot.left + self.bucket.width
-        ]
+    def cut(self, image: Image.Image, slot: Slot, pad_value: int) -> NDArray[np.uint8]:
+        """The window uint8 [h, w, 3] of an RGB picture, padded where it sticks out."""
+        bottom, right = slot.top + self.bucket.height, slot.left + self.bucket.width
+        box = (slot.left, slot.top, min(right, image.width), min(bottom, image.height))
+        part = np.asarray(image.crop(box))
         if part.shape[:2] == self.bucket:
             return part
         window = np.full((*self.bucket, 3), pad_value, np.uint8)

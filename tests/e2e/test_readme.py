@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -19,6 +17,7 @@ from PIL import Image
 from service.settings import Settings
 from tests.conftest import write_folders
 from tests.e2e.conftest import Server, serving
+from tests.e2e.following import run_deeplab
 from tests.pages import ROOT, Page
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -110,18 +109,7 @@ def test_the_code_in_the_readme_runs() -> None:
 def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
     """The page's commands on a tiny data set, with fewer steps."""
     write_folders(tmp_path / "data", 6)
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    lines = PAGE.commands("deeplab")
-    assert [line.split()[1] for line in lines] == ["data", "train", "evaluate", "export"]
-    for line in lines:
-        arguments = shlex.split(line.replace("export/recipes", str(ROOT / "export" / "recipes")))
-        if arguments[1] == "train":
-            arguments += ["--steps", "2", "--batch-size", "2", "--crop", "49", "65"]
-            arguments += ["--warmup-steps", "0"]
-        done = subprocess.run(
-            arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
+    assert run_deeplab(PAGE, tmp_path) == ["data", "train", "evaluate", "export"]
     (serve,) = PAGE.commands("deeplab-serve")
     flags = tuple(shlex.split(serve)[1:])
     with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:

@@ -56,7 +56,7 @@ def write(model: onnx.ModelProto, path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = finish(convert(random_network(), fp16=False, confidence=False), CONFIG)
+    model = finish(convert(random_network(), fp16=False), CONFIG)
     return write(model, tmp_path_factory.mktemp("exported") / "tiny.onnx")
 
 

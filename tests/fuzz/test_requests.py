@@ -15,9 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from service.errors import RequestError
-from service.http.masks import choose_type
 from service.http.upload import read_upload
 from service.images.encode import OVERLAY_TYPES
+from service.recipes.media_types import choose_type
 from tests.e2e.conftest import Server
 from tests.e2e.wire import everything
 from tests.fuzz import budget, hostile, memory, wires

@@ -11,7 +11,7 @@ import numpy as np
 
 from service.bucket import Bucket
 from service.engine.engine import Engine
-from service.engine.model import Placement
+from service.engine.model import Both, Placement
 from service.engine.session import Session
 from service.settings import BUILT_IN_MODEL
 
@@ -31,12 +31,27 @@ class HeldSession(Session):
         self.started = threading.Event()
         self.ran: list[list[int]] = []
         """First bytes of the pictures of each run."""
+        self.asked = 0
+        """Runs that were to tell the confidence."""
         self.broken = False
         self.fault = ""
         self.memory = 1_000
         """Pictures that fit into memory."""
 
     def run(self, images: np.ndarray) -> np.ndarray:
+        self._begin(images)
+        masks = super().run(images)
+        if self.fault == "size":
+            return masks[:, 1:]
+        return masks + 11 if self.fault == "ids" else masks
+
+    def run_both(self, images: np.ndarray) -> Both:
+        self._begin(images)
+        self.asked += 1
+        masks, confidence = super().run_both(images)
+        return masks, confidence[:, 1:] if self.fault == "confidence" else confidence
+
+    def _begin(self, images: np.ndarray) -> None:
         if self.held:
             self.started.set()
             self.gate.wait(SOON)
@@ -48,10 +63,6 @@ class HeldSession(Session):
         self.ran.append(firsts)
         if POISON in firsts:
             raise RuntimeError("a number that is none")
-        masks = super().run(images)
-        if self.fault == "size":
-            return masks[:, 1:]
-        return masks + 11 if self.fault == "ids" else masks
 
 
 class HeldModel:

@@ -96,10 +96,14 @@ def drop_metadata(model: onnx.ModelProto) -> None:
 
 def rename_input(model: onnx.ModelProto) -> None:
     model.graph.input[0].name = "picture"
-    for node in model.graph.node:
-        for index, name in enumerate(node.input):
-            if name == "image":
-                node.input[index] = "picture"
+    branches = [
+        part.g for node in model.graph.node for part in node.attribute if part.HasField("g")
+    ]
+    for graph in (model.graph, *branches):
+        for node in graph.node:
+            for index, name in enumerate(node.input):
+                if name == "image":
+                    node.input[index] = "picture"
 
 
 def rename_output(model: onnx.ModelProto) -> None:

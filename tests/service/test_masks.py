@@ -172,7 +172,7 @@ def test_polygons_cover_what_the_mask_covers() -> None:
     binary[5:30, 10:40] = True
     binary[12:20, 18:30] = False
     binary[32:, 50:] = True
-    found = shapes.polygons(binary, (80, 180))
+    found = shapes.polygons(binary, (80, 180), tolerance=0)
     assert [len(polygon.holes) for polygon in found] == [1, 0]
     for polygon in found:
         for ring in (polygon.exterior, *polygon.holes):

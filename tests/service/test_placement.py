@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -82,15 +83,36 @@ def test_fixed_shapes_pad_a_batch_and_give_the_same_masks() -> None:
     plain = Session(BUILT_IN_MODEL, "cpu")
     for count in (1, 2, 3, 4):
         assert (runner.run(NOISE[:count]) == plain.run(NOISE[:count])).all()
+        for found, expected in zip(
+            runner.run_both(NOISE[:count]), plain.run_both(NOISE[:count]), strict=True
+        ):
+            assert np.array_equal(found, expected)
 
 
-def test_bound_buffers_are_filled_anew_for_every_batch() -> None:
-    plain = Session(BUILT_IN_MODEL, "cpu")
+@pytest.mark.parametrize("on_demand", [True, False])
+def test_bound_buffers_are_filled_anew_for_every_batch(on_demand: bool, tmp_path: Path) -> None:
+    path = BUILT_IN_MODEL if on_demand else always_sure(tmp_path / "always.onnx")
+    plain = Session(path, "cpu")
     bound = plain.bound((2, *SMALL, 3), "cpu")
     first, second = NOISE[:2], NOISE[2:4]
     masks = bound.run(first)
     assert (bound.run(second) == plain.run(second)).all()
     assert (masks == plain.run(first)).all(), "an answer does not change with the next batch"
+    _, confidence = bound.run_both(first)
+    assert (bound.run_both(second)[1] == plain.run_both(second)[1]).all()
+    assert (confidence == plain.run_both(first)[1]).all()
+    assert len(np.unique(confidence)) > 10
+
+
+def always_sure(path: Path) -> Path:
+    """The built-in file with its confidence computed at every run."""
+    model = onnx.load(BUILT_IN_MODEL)
+    (asked,) = [value for value in model.graph.input if value.name != "image"]
+    (default,) = [value for value in model.graph.initializer if value.name == asked.name]
+    model.graph.input.remove(asked)
+    default.CopyFrom(onnx.numpy_helper.from_array(np.array(True), asked.name))
+    onnx.save(model, path)
+    return path
 
 
 def test_gpu_batches_are_a_few_sizes_up_to_the_largest() -> None:

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import ndimage
+from PIL import Image
 
 from service.bucket import Bucket
 from service.tiling.blend import Blend, Layer
 from service.tiling.plan import Plan, make_plan
-from service.tiling.regions import regions
 
 BUCKETS = (Bucket(513, 513), Bucket(385, 513), Bucket(513, 289), Bucket(33, 33))
 Plane = NDArray[np.uint8]
@@ -79,8 +78,8 @@ def test_windows_that_agree_give_the_mask_they_were_cut_from(
 ) -> None:
     mask = stripes(height, width, 255)
     plan = make_plan([Bucket(33, 33)], height, width, overlap)
-    pixels = np.repeat(mask[..., None], 3, axis=-1)
-    cuts = [plan.cut(pixels, slot, 9)[..., 0] for slot in plan.slots()]
+    image = Image.fromarray(np.repeat(mask[..., None], 3, axis=-1))
+    cuts = [plan.cut(image, slot, 9)[..., 0] for slot in plan.slots()]
     assert {cut.shape for cut in cuts} == {(33, 33)}
     layers = [Layer(cut, 255 - cut) for cut in cuts]
     joined = put_together(plan, layers, sure=True)
@@ -118,18 +117,3 @@ def test_a_window_that_is_surer_outweighs_one_that_sees_more() -> None:
         assert (joined.ids[:, 16:33] == wins).all()
         assert joined.sure is not None
         assert (joined.sure[:, 16:33] == max(certainty)).all()
-
-
-def test_regions_are_those_of_a_library() -> None:
-    rng = np.random.default_rng(1)
-    values = rng.integers(0, 3, (60, 80), np.uint16)
-    values[20:40] = np.sort(values[20:40], axis=1)
-    inside = rng.random(values.shape) < 0.8
-    found = regions(values, inside)
-    expected = np.zeros(values.shape, np.intp)
-    for value in range(3):
-        labels, count = ndimage.label((values == value) & inside)
-        expected[labels > 0] = expected.max() + labels[labels > 0]
-        assert count > 5
-    pairs = set(zip(found.tolist(), expected[inside].tolist(), strict=True))
-    assert len(pairs) == len(set(found.tolist())) == len(set(expected[inside].tolist()))

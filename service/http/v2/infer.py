@@ -12,7 +12,6 @@ from fastapi.responses import Response
 from isal import isal_zlib
 from starlette.datastructures import Headers
 
-from service.http.preferences import parse_preferences
 from service.http.serve import walk
 from service.http.upload import read_body
 from service.http.v2.body import split, unpack
@@ -21,6 +20,7 @@ from service.http.v2.inputs import read_pictures
 from service.http.v2.messages import MAX_BATCH, InferRequest, parse
 from service.http.v2.outputs import Made, Maker, choose_outputs, write
 from service.pipeline import Pipeline, Source
+from service.preferences import parse_preferences
 from service.visit import Visit
 
 HEADER_LENGTH = "Inference-Header-Content-Length"

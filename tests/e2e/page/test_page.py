@@ -22,6 +22,7 @@ from tests.service import pictures
 pytestmark = pytest.mark.xdist_group("page")
 
 STREET = SAMPLE_PICTURE.read_bytes()
+TIMES = "\N{MULTIPLICATION SIGN}"
 SHOWN = "() => document.getElementById('status').textContent"
 DROP = """async ([type, name, bytes]) => {
   const transfer = new DataTransfer();
@@ -92,7 +93,7 @@ def test_a_picture_can_be_dropped_and_pasted(visit: Visit, way: str) -> None:
     visit.open()
     visit.page.evaluate(DROP, [way, "mine.jpg", list(STREET)])
     visit.wait("mine.jpg")
-    assert visit.page.inner_text("#size").startswith("mine.jpg, 768 × 576")
+    assert visit.page.inner_text("#size").startswith(f"mine.jpg, 768 {TIMES} 576")
 
 
 def test_what_is_dropped_without_a_file_is_told(visit: Visit) -> None:
@@ -105,7 +106,7 @@ def test_the_sample_and_the_camera(visit: Visit) -> None:
     visit.open()
     visit.page.click("[data-sample]")
     visit.wait("street.jpg")
-    assert visit.page.inner_text("#size").startswith("street.jpg, 768 × 576")
+    assert visit.page.inner_text("#size").startswith(f"street.jpg, 768 {TIMES} 576")
     visit.page.click("#camera")
     expect(visit.page.locator("video")).not_to_have_js_property("videoWidth", 0)
     visit.page.click("dialog [value=take]")
@@ -182,10 +183,26 @@ def test_the_wipe_shows_the_photo_on_its_left(visit: Visit) -> None:
     visit.slide("wipe", 40)
     both = stage(visit)
     edge = int(both.shape[1] * 0.4)
-    assert np.abs(both[20:-20, 20 : edge - 4] - photo[20:-20, 20 : edge - 4]).max() <= 1
-    assert np.abs(both[20:-20, edge + 4 : -20] - overlay[20:-20, edge + 4 : -20]).max() <= 1
+    assert np.abs(both[20:-20, 20 : edge - 8] - photo[20:-20, 20 : edge - 8]).max() <= 1
+    assert np.abs(both[20:-20, edge + 8 : -20] - overlay[20:-20, edge + 8 : -20]).max() <= 1
     assert np.abs(overlay - photo).mean() > 20
     assert visit.page.inner_text("#wipe-value") == "40 %"
+
+
+def test_the_divider_is_dragged(visit: Visit) -> None:
+    visit.show("street.jpg", STREET)
+    visit.slide("wipe", 40)
+    box = visit.page.locator("#stage").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    visit.page.mouse.move(box["x"] + 0.4 * box["width"], middle)
+    visit.page.mouse.down()
+    for share, told in ((0.75, "75 %"), (-0.1, "1 %"), (0.6, "60 %")):
+        visit.page.mouse.move(box["x"] + share * box["width"], middle)
+        assert visit.page.inner_text("#wipe-value") == told
+    visit.page.mouse.up()
+    visit.page.mouse.move(box["x"] + 0.2 * box["width"], middle)
+    assert visit.page.locator("#wipe").input_value() == "60"
 
 
 def test_the_downloads_are_what_the_service_answers(visit: Visit, address: str) -> None:

@@ -1,0 +1,1 @@
+"""Several pictures in one request, answered in one file."""
