@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import tyro
 
+from export.commands.examples import EXAMPLES
 from export.training.config import TrainConfig, load_recipe
 
 T = TypeVar("T")
@@ -16,10 +17,11 @@ T = TypeVar("T")
 def parse(arguments_type: type[T], name: str, arguments: list[str], default: T | None = None) -> T:
     """The command's arguments; flags of nested settings carry no prefix."""
     summary = (arguments_type.__doc__ or "").strip()
+    example = f"deeplab {name} {EXAMPLES[name]}"
     parsed = tyro.cli(
         arguments_type,
         prog=f"deeplab {name}",
-        description=summary,
+        description=f"{summary}\n\nexample: {example}",
         args=arguments,
         default=default,
         config=(tyro.conf.OmitArgPrefixes,),

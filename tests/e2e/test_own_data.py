@@ -78,6 +78,10 @@ def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
             assert (read_pair(sample, dataset.labels)[1] == read_ids(path)).all()
     for name in ("data-check.png", "quality.png"):
         assert read_ids(tmp_path / name).shape[1] > 300
+    (short,) = Page("README.md").commands("deeplab-serve")
+    with serving(*shlex.split(short)[1:], *FAST, cwd=tmp_path) as running:
+        (model,) = httpx.get(f"{running.url}/v1/models").json()["models"]
+        assert model["name"] == "cracks"
     (make,) = PAGE.commands("mkdir")
     run_line(make, tmp_path)
     (serve,) = PAGE.commands("deeplab-serve")
