@@ -9,30 +9,26 @@ from contextlib import AbstractContextManager, AsyncExitStack
 from functools import cached_property, partial
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from service.bucket import Bucket
 from service.engine.engine import Engine
 from service.errors import DeadlinePassed
 from service.house import House
-from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
+from service.images.decode import LargePicture, Picture, allow_pixels
 from service.images.fit import Fitted, fit
 from service.limits import Limits
 from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
+from service.source import Source, file_of, read
 from service.tiling.cutter import Cutter
 from service.tiling.plan import Tiling
 from service.visit import Visit
 from service.workshop import LARGE_PIXELS, Workshop
 
 T = TypeVar("T")
-
-Source = bytes | NDArray[np.uint8]
-"""A picture as a file's bytes, or as pixels uint8 [H, W, 3], RGB."""
 
 
 class Pipeline:
@@ -139,8 +135,8 @@ class Pipeline:
             tiling: how it is to be cut.
             places: given back once the answer is made.
         """
-        read = partial(self._read, source)
-        picture, plan = await places.enter_async_context(self._cutter.opened(read, visit, tiling))
+        again = partial(self._read, source)
+        picture, plan = await places.enter_async_context(self._cutter.opened(again, visit, tiling))
         if len(plan) == 1:
             await places.aclose()
             return None
@@ -149,7 +145,7 @@ class Pipeline:
         layer = await self._cutter.segment(picture.image, plan, visit)
         fitted = Fitted(picture.pixels, (plan.height, plan.width), (picture.height, picture.width))
         photo = picture.image if picture.whole and not large else None
-        return Segmented(fitted, layer.ids, photo, read, layer.sure, _file(source))
+        return Segmented(fitted, layer.ids, photo, again, layer.sure, file_of(source))
 
     async def _segment_whole(
         self, source: Source, visit: Visit, confidence: bool, places: AsyncExitStack
@@ -185,18 +181,11 @@ class Pipeline:
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
-        read = partial(self._read, source)
-        return Segmented(fitted, answer.mask, photo, read, answer.confidence, _file(source))
+        again = partial(self._read, source)
+        return Segmented(fitted, answer.mask, photo, again, answer.confidence, file_of(source))
 
     def _read(
         self, source: Source, enough: int | None = None, unasked: int | None = None
     ) -> Picture:
         """The picture of a source: see `decode`."""
-        settings = self._settings
-        if isinstance(source, bytes):
-            return decode(source, settings.max_pixels, enough, settings.formats, unasked)
-        return from_array(source, settings.max_pixels)
-
-
-def _file(source: Source) -> bytes:
-    return source if isinstance(source, bytes) else b""
+        return read(source, self._settings, enough, unasked)

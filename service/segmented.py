@@ -10,8 +10,6 @@ from PIL import Image
 
 from service.images.decode import Picture
 from service.images.fit import Fitted
-from service.images.geotiff import read_geotransform
-from service.images.geotransform import Geotransform
 
 
 class Segmented:
@@ -40,7 +38,8 @@ class Segmented:
         self._photo = photo
         self._decode_photo = decode_photo
         self._model_confidence = model_confidence
-        self._file = file
+        self.file = file
+        """The upload, if it came as one."""
 
     @property
     def model_mask(self) -> NDArray[np.uint8]:
@@ -61,7 +60,7 @@ class Segmented:
             self._photo,
             self._decode_photo,
             self._model_confidence,
-            self._file,
+            self.file,
         )
 
     @property
@@ -72,10 +71,6 @@ class Segmented:
     def mask(self) -> NDArray[np.uint8]:
         """Class ids uint8 [H, W] at the size of the upload."""
         return self._fitted.restore(self._model_mask)
-
-    def geotransform(self) -> Geotransform | None:
-        """From the upload's pixels to a map, where its file says so."""
-        return read_geotransform(self._file)
 
     def photo(self) -> Image.Image:
         """The upload itself, upright, RGB, at its full size."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
@@ -134,6 +135,7 @@ def to_int8(model: onnx.ModelProto, pictures: CalibrationDataReader) -> onnx.Mod
     classifier = max(index for index, node in enumerate(nodes) if node.op_type == "Conv")
     # What the quantiser advises is done by the exporter already.
     logging.getLogger().setLevel(logging.ERROR)
+    onnxruntime.set_default_logger_severity(3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypedDict, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from service.client import answers
 from service.client.answers import Mask
+from service.client.errors import ProblemError
+from service.client.options import (
+    CutoutOptions,
+    GeojsonOptions,
+    MaskOptions,
+    OverlayOptions,
+    SegmentsOptions,
+)
 from service.client.pictures import Picture, encoded
+from service.client.several import ARCHIVE, pack, unpack
 from service.http.schemas import Model, Segments
 
 T = TypeVar("T")
-Classes = str | Sequence[str | int]
-"""Names or ids of classes."""
-
-
-class Options(TypedDict, total=False):
-    """What every call with a picture takes."""
-
-    model: str
-    """Name of a loaded model."""
-    version: int
-    """Which one of the files of that name."""
-    timeout: float
-    """Seconds for the whole call, instead of the client's own."""
-
-
-class OverlayOptions(Options, total=False):
-    alpha: float
-    """0 is the photo, 1 the mask."""
-    classes: Classes
-    """What to draw; all if absent."""
-    media_type: Literal["image/jpeg", "image/png", "image/webp"]
-    """JPEG if absent."""
-
-
-class SegmentsOptions(Options, total=False):
-    geometry: Literal["none", "rle", "polygons"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +33,7 @@ class Ask(Generic[T]):
     path: str
     read: Callable[[httpx.Response], T]
     body: bytes | None = None
-    """A picture, which is posted; without one it is a GET."""
+    """One picture or several, which are posted; without them it is a GET."""
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
@@ -59,16 +42,50 @@ class Ask(Generic[T]):
     """Statuses that are an answer rather than a problem."""
 
 
-def mask(picture: Picture, options: Options) -> Ask[Mask]:
-    return _post("mask", picture, options, answers.read_mask)
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A call with a picture, or with several."""
+
+    name: str
+    read: Callable[[bytes], T]
+    options: Mapping[str, object]
+
+    def one(self, picture: Picture) -> Ask[T]:
+        return self._ask(f"/v1/{self.name}", encoded(picture), lambda r: self.read(r.content))
+
+    def several(self, pictures: Iterable[Picture]) -> Ask[list[T | ProblemError]]:
+        body = pack([encoded(picture) for picture in pictures])
+        ask = self._ask(f"/v1/batch/{self.name}", body, lambda r: unpack(r.content, self.read))
+        accept = ", ".join((ARCHIVE, *ask.headers.values()))
+        return replace(ask, headers={"Accept": accept, "Content-Type": ARCHIVE})
+
+    def _ask(self, path: str, body: bytes, read: Callable[[httpx.Response], Any]) -> Ask[Any]:
+        """Options that are no parameters of the query are taken out here."""
+        left = dict(self.options)
+        timeout, accept = left.pop("timeout", None), left.pop("media_type", None)
+        assert timeout is None or isinstance(timeout, int | float)
+        query = {name: _text(value) for name, value in left.items() if value is not None}
+        return Ask(path, read, body, query, {"Accept": str(accept)} if accept else {}, timeout)
 
 
-def overlay(picture: Picture, options: OverlayOptions) -> Ask[bytes]:
-    return _post("overlay", picture, options, answers.read_bytes)
+def mask(options: MaskOptions) -> Call[Mask]:
+    return Call("mask", Mask, options)
 
 
-def segments(picture: Picture, options: SegmentsOptions) -> Ask[Segments]:
-    return _post("segments", picture, options, answers.read_segments)
+def overlay(options: OverlayOptions) -> Call[bytes]:
+    return Call("overlay", bytes, options)
+
+
+def cutout(options: CutoutOptions) -> Call[bytes]:
+    return Call("cutout", bytes, options)
+
+
+def segments(options: SegmentsOptions) -> Call[Segments]:
+    return Call("segments", answers.read_segments, options)
+
+
+def geojson(options: GeojsonOptions) -> Call[dict[str, Any]]:
+    return Call("segments", answers.read_json, {**options, "geometry": "geojson"})
 
 
 def models() -> Ask[list[Model]]:
@@ -83,26 +100,6 @@ def model(name: str, version: int | None) -> Ask[Model]:
 def ready() -> Ask[bool]:
     not_yet = httpx.codes.SERVICE_UNAVAILABLE
     return Ask("/readyz", answers.read_ready, answers=(httpx.codes.OK, not_yet))
-
-
-def _post(
-    call: str,
-    picture: Picture,
-    options: Mapping[str, object],
-    read: Callable[[httpx.Response], T],
-) -> Ask[T]:
-    """A call with a picture; options that are no parameters of the query are taken out here."""
-    left = dict(options)
-    timeout, accept = left.pop("timeout", None), left.pop("media_type", None)
-    assert timeout is None or isinstance(timeout, int | float)
-    return Ask(
-        f"/v1/{call}",
-        read,
-        encoded(picture),
-        {name: _text(value) for name, value in left.items() if value is not None},
-        {"Accept": str(accept)} if accept else {},
-        timeout,
-    )
 
 
 def _text(value: object) -> str:

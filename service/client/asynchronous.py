@@ -6,14 +6,23 @@ Pictures are read, and pixels made a PNG, in a thread, so that the event loop go
 from __future__ import annotations
 
 import asyncio
-from typing import Self, TypeVar, Unpack
+from collections.abc import Iterable
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from service.client import asks
 from service.client.answers import Mask
-from service.client.asks import Ask, Options, OverlayOptions, SegmentsOptions
+from service.client.asks import Ask
 from service.client.connection import Connection
+from service.client.errors import ProblemError
+from service.client.options import (
+    CutoutOptions,
+    GeojsonOptions,
+    MaskOptions,
+    OverlayOptions,
+    SegmentsOptions,
+)
 from service.client.pictures import Picture
 from service.http.schemas import Model, Segments
 
@@ -30,17 +39,49 @@ class AsyncClient(Connection[httpx.AsyncClient]):
 
     _kind = httpx.AsyncClient
 
-    async def mask(self, picture: Picture, **options: Unpack[Options]) -> Mask:
+    async def mask(self, picture: Picture, **options: Unpack[MaskOptions]) -> Mask:
         """The class of every pixel."""
-        return await self._send(await asyncio.to_thread(asks.mask, picture, options))
+        return await self._send(await asyncio.to_thread(asks.mask(options).one, picture))
 
     async def overlay(self, picture: Picture, **options: Unpack[OverlayOptions]) -> bytes:
         """The photo with the classes' colours blended over it, as the bytes of a file."""
-        return await self._send(await asyncio.to_thread(asks.overlay, picture, options))
+        return await self._send(await asyncio.to_thread(asks.overlay(options).one, picture))
+
+    async def cutout(self, picture: Picture, **options: Unpack[CutoutOptions]) -> bytes:
+        """The photo with chosen classes only, as the bytes of a file."""
+        return await self._send(await asyncio.to_thread(asks.cutout(options).one, picture))
 
     async def segments(self, picture: Picture, **options: Unpack[SegmentsOptions]) -> Segments:
         """What is where: for each class present its area, box and, if asked for, outline."""
-        return await self._send(await asyncio.to_thread(asks.segments, picture, options))
+        return await self._send(await asyncio.to_thread(asks.segments(options).one, picture))
+
+    async def geojson(self, picture: Picture, **options: Unpack[GeojsonOptions]) -> dict[str, Any]:
+        """The same as GeoJSON, for a picture whose place on a map is known."""
+        return await self._send(await asyncio.to_thread(asks.geojson(options).one, picture))
+
+    async def mask_all(
+        self, pictures: Iterable[Picture], **options: Unpack[MaskOptions]
+    ) -> list[Mask | ProblemError]:
+        """`mask` for several pictures in one request; the problem of each that has one."""
+        return await self._send(await asyncio.to_thread(asks.mask(options).several, pictures))
+
+    async def overlay_all(
+        self, pictures: Iterable[Picture], **options: Unpack[OverlayOptions]
+    ) -> list[bytes | ProblemError]:
+        """`overlay` for several pictures in one request; the problem of each that has one."""
+        return await self._send(await asyncio.to_thread(asks.overlay(options).several, pictures))
+
+    async def cutout_all(
+        self, pictures: Iterable[Picture], **options: Unpack[CutoutOptions]
+    ) -> list[bytes | ProblemError]:
+        """`cutout` for several pictures in one request; the problem of each that has one."""
+        return await self._send(await asyncio.to_thread(asks.cutout(options).several, pictures))
+
+    async def segments_all(
+        self, pictures: Iterable[Picture], **options: Unpack[SegmentsOptions]
+    ) -> list[Segments | ProblemError]:
+        """`segments` for several pictures in one request; the problem of each that has one."""
+        return await self._send(await asyncio.to_thread(asks.segments(options).several, pictures))
 
     async def models(self) -> list[Model]:
         """All loaded models."""

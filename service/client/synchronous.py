@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Self, TypeVar, Unpack
+from collections.abc import Iterable
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from service.client import asks
 from service.client.answers import Mask
-from service.client.asks import Ask, Options, OverlayOptions, SegmentsOptions
+from service.client.asks import Ask
 from service.client.connection import Connection
+from service.client.errors import ProblemError
+from service.client.options import (
+    CutoutOptions,
+    GeojsonOptions,
+    MaskOptions,
+    OverlayOptions,
+    SegmentsOptions,
+)
 from service.client.pictures import Picture
 from service.http.schemas import Model, Segments
 
@@ -27,17 +36,49 @@ class Client(Connection[httpx.Client]):
 
     _kind = httpx.Client
 
-    def mask(self, picture: Picture, **options: Unpack[Options]) -> Mask:
+    def mask(self, picture: Picture, **options: Unpack[MaskOptions]) -> Mask:
         """The class of every pixel."""
-        return self._send(asks.mask(picture, options))
+        return self._send(asks.mask(options).one(picture))
 
     def overlay(self, picture: Picture, **options: Unpack[OverlayOptions]) -> bytes:
         """The photo with the classes' colours blended over it, as the bytes of a file."""
-        return self._send(asks.overlay(picture, options))
+        return self._send(asks.overlay(options).one(picture))
+
+    def cutout(self, picture: Picture, **options: Unpack[CutoutOptions]) -> bytes:
+        """The photo with chosen classes only, as the bytes of a file."""
+        return self._send(asks.cutout(options).one(picture))
 
     def segments(self, picture: Picture, **options: Unpack[SegmentsOptions]) -> Segments:
         """What is where: for each class present its area, box and, if asked for, outline."""
-        return self._send(asks.segments(picture, options))
+        return self._send(asks.segments(options).one(picture))
+
+    def geojson(self, picture: Picture, **options: Unpack[GeojsonOptions]) -> dict[str, Any]:
+        """The same as GeoJSON, for a picture whose place on a map is known."""
+        return self._send(asks.geojson(options).one(picture))
+
+    def mask_all(
+        self, pictures: Iterable[Picture], **options: Unpack[MaskOptions]
+    ) -> list[Mask | ProblemError]:
+        """`mask` for several pictures in one request; the problem of each that has one."""
+        return self._send(asks.mask(options).several(pictures))
+
+    def overlay_all(
+        self, pictures: Iterable[Picture], **options: Unpack[OverlayOptions]
+    ) -> list[bytes | ProblemError]:
+        """`overlay` for several pictures in one request; the problem of each that has one."""
+        return self._send(asks.overlay(options).several(pictures))
+
+    def cutout_all(
+        self, pictures: Iterable[Picture], **options: Unpack[CutoutOptions]
+    ) -> list[bytes | ProblemError]:
+        """`cutout` for several pictures in one request; the problem of each that has one."""
+        return self._send(asks.cutout(options).several(pictures))
+
+    def segments_all(
+        self, pictures: Iterable[Picture], **options: Unpack[SegmentsOptions]
+    ) -> list[Segments | ProblemError]:
+        """`segments` for several pictures in one request; the problem of each that has one."""
+        return self._send(asks.segments(options).several(pictures))
 
     def models(self) -> list[Model]:
         """All loaded models."""

@@ -93,9 +93,10 @@ class Pieces:
             self.end(done=done)
 
     def end(self, *, done: bool) -> None:
-        """One has ended; see `Rate.end`."""
-        self.left -= 1
-        self._rate.end(done=done)
+        """One has ended, unless all have been given up; see `Rate.end`."""
+        if self.left:
+            self.left -= 1
+            self._rate.end(done=done)
 
     def give_up(self) -> None:
         """End those that are left; they teach nothing."""

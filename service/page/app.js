@@ -73,7 +73,9 @@ async function answer(picture, signal) {
 /** @throws {Problem} it is a folder, or was taken away */
 async function readable(picture) {
   try {
-    await picture.slice(0, 1).arrayBuffer();
+    const reader = picture.stream().getReader();
+    await reader.read();
+    await reader.cancel();
   } catch {
     throw new Problem(400, "Not read", `${picture.name} cannot be read. Is it a folder?`);
   }

@@ -37,7 +37,7 @@ export function complain(error, again) {
   find("notice").hidden = false;
   find("notice-actions").hidden = !(error instanceof Problem) || (status !== 0 && status < 500);
   find("again").onclick = again;
-  find("leave").onclick = clear;
+  find("dismiss").onclick = clear;
   find("countdown").textContent = "";
   if (status === 401) askForKey(again);
   if (retryAfter) countDown(retryAfter, again);

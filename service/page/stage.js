@@ -111,19 +111,22 @@ export class Stage {
       return (Math.min(size - 1, Math.max(0, pixel)) + 0.5) / size;
     });
     this.#cross.hidden = false;
-    this.#tell(...this.#place);
+    // A screen reader is told here, where the pointer's wanderings would be too much.
+    find("spoken").textContent = this.#tell(...this.#place);
   }
 
+  /** Show the class at a place; its name is handed back. */
   #tell(x, y) {
     this.#place = [x, y];
     const { name, colour } = this.#mask.describe(this.#mask.at(x, y));
     const [swatch, text] = this.#tip.children;
     swatch.style.backgroundColor = colour;
-    if (text.textContent !== name) text.textContent = name;
+    text.textContent = name;
     this.#cross.style.left = `${x * 100}%`;
     this.#cross.style.top = `${y * 100}%`;
     this.#tip.hidden = false;
     this.#put(x * this.#element.clientWidth, y * this.#element.clientHeight);
+    return name;
   }
 
   /** Lay the tip beside a place, within the picture. */

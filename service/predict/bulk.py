@@ -11,14 +11,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Generic, Self, TypeVar
 
+from PIL import Image
+
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
 from service.errors import StartError
-from service.images.decode import LargePicture, Picture, allow_pixels, decode, from_array
-from service.images.fit import fit
-from service.pipeline import Source
+from service.images.decode import LargePicture, Picture, allow_pixels
+from service.images.fit import Fitted, fit
 from service.segmented import Segmented
 from service.settings import Settings
+from service.source import Source, file_of, read
+from service.tiling.blend import Blend, Layer
+from service.tiling.cutter import scaled, scaled_size
+from service.tiling.plan import Plan, Slot, Tiling, make_plan
 from service.workshop import LARGE_PIXELS
 
 Item = TypeVar("Item")
@@ -91,6 +96,8 @@ class Bulk:
         items: Iterable[Item],
         load: Callable[[Item], Source],
         make: Callable[[Item, Segmented], Made],
+        confidence: bool = False,
+        tiling: Tiling | None = None,
     ) -> Iterator[Outcome[Item, Made]]:
         """The outcome for each item, in their order.
 
@@ -98,13 +105,25 @@ class Bulk:
             items: what is to be segmented; taken one by one as there is room.
             load: the picture of an item; runs in a thread.
             make: what is wanted of it; runs in a thread.
+            confidence: whether what `make` is given should tell how sure the model is.
+            tiling: how pictures are cut into windows; they are scaled to one if None.
 
         Raises:
             StartError: the model no longer runs.
         """
+
+        def walk(item: Item) -> Made:
+            source = load(item)
+            find = partial(self._segment, source, confidence, tiling)
+            try:
+                return make(item, find(LARGE_PIXELS))
+            except LargePicture:
+                with self._room:
+                    return make(item, find(self._settings.max_pixels))
+
         window: deque[Outcome[Item, Made]] = deque()
         for item in items:
-            future = self._pool.submit(self._walk, item, load, make)
+            future = self._pool.submit(walk, item)
             window.append(Outcome(item, future))
             if len(window) == 2 * self.workers:
                 yield self._next(window)
@@ -138,37 +157,59 @@ class Bulk:
             self.check()
         return outcome
 
-    def _walk(
-        self,
-        item: Item,
-        load: Callable[[Item], Source],
-        make: Callable[[Item, Segmented], Made],
-    ) -> Made:
-        source = load(item)
-        try:
-            return make(item, self._segment(source, LARGE_PIXELS))
-        except LargePicture:
-            with self._room:
-                return make(item, self._segment(source, self._settings.max_pixels))
-
-    def _segment(self, source: Source, unasked: int) -> Segmented:
+    def _segment(
+        self, source: Source, confidence: bool, tiling: Tiling | None, unasked: int
+    ) -> Segmented:
         """The mask of a picture.
 
         Raises:
             LargePicture: more pixels than `unasked`, none of which is decoded yet.
             RequestError: the picture cannot be decoded, or the model failed on it.
         """
-        engine = self.engine
-        picture = self._read(source, max(bucket.long_side for bucket in engine.buckets), unasked)
+        engine, again = self.engine, partial(read, source, self._settings)
+        if tiling:
+            picture = scaled(again(self._enough(again, tiling), unasked), tiling)
+            height, width, _ = picture.pixels.shape
+            plan = make_plan(engine.buckets, height, width, tiling.overlap)
+            if len(plan) > 1:
+                fitted, layer = self._cut(picture, plan)
+                return Segmented(
+                    fitted, layer.ids, _photo(picture), again, layer.sure, file_of(source)
+                )
+        picture = again(max(bucket.long_side for bucket in engine.buckets), unasked)
         fitted = fit(picture, engine.buckets, engine.card.pad_value)
-        answer = engine.submit(fitted.tensor, math.inf).result()
-        photo = picture.image if picture.whole else None
-        return Segmented(fitted, answer.mask, photo, partial(self._read, source))
+        answer = engine.submit(fitted.tensor, math.inf, confidence).result()
+        return Segmented(
+            fitted, answer.mask, _photo(picture), again, answer.confidence, file_of(source)
+        )
 
-    def _read(
-        self, source: Source, enough: int | None = None, unasked: int | None = None
-    ) -> Picture:
-        settings = self._settings
-        if isinstance(source, bytes):
-            return decode(source, settings.max_pixels, enough, settings.formats, unasked)
-        return from_array(source, settings.max_pixels)
+    def _enough(self, again: Callable[[None, int], Picture], tiling: Tiling) -> int | None:
+        """The long side that a picture should be decoded at to be cut; None is its own.
+
+        Raises:
+            RequestError: it cannot be decoded, or is too large for that.
+        """
+        try:
+            ready = again(None, 0)
+            size = ready.height, ready.width
+        except LargePicture as found:  # the header is enough to tell
+            size = found.size
+        sides = scaled_size(size, tiling, self._settings.max_pixels)
+        return max(sides) if tiling.scale < 1 else None
+
+    def _cut(self, picture: Picture, plan: Plan) -> tuple[Fitted, Layer]:
+        """A picture by its windows, a row of them at a time."""
+        engine, pad_value = self.engine, self.engine.card.pad_value
+        sure = engine.has_confidence
+        blend = Blend(plan, sure=sure)
+        for top in plan.tops:
+            windows = (plan.cut(picture.image, Slot(top, left), pad_value) for left in plan.lefts)
+            row = [engine.submit(window, math.inf, sure) for window in windows]
+            answers = [future.result() for future in row]
+            blend.add_row([Layer(answer.mask, answer.confidence) for answer in answers])
+        size = picture.height, picture.width
+        return Fitted(picture.pixels, (plan.height, plan.width), size), blend.layer
+
+
+def _photo(picture: Picture) -> Image.Image | None:
+    return picture.image if picture.whole else None

@@ -18,18 +18,18 @@ def annotate(described: Segments) -> list[dict[str, Any]]:
     """The annotations of a picture, without the numbers that they get in the whole file.
 
     Args:
-        described: with run lengths.
+        described: with run lengths as COCO's text.
     """
     return [
         {
             "category_id": segment.id,
-            "segmentation": segment.rle.model_dump(),
+            "segmentation": segment.coco.model_dump(),
             "area": segment.pixels,
             "bbox": [segment.box.x, segment.box.y, segment.box.width, segment.box.height],
             "iscrowd": 0,
         }
         for segment in described.segments
-        if segment.rle
+        if segment.coco
     ]
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from service.cleaning import choose_classes
 from service.errors import RequestError, StartError
 from service.explain import explain
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
 from service.predict.film import open_film
 from service.predict.journal import Journal
-from service.predict.outputs import KINDS, Look, Writer
+from service.predict.outputs import KINDS, OPTIONS, Order, Writer
 from service.predict.pictures import Report, predict_pictures
 from service.predict.sources import film_of, find_pictures
 from service.predict.stop import Stop
@@ -65,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        PROGRAM, description="Segment pictures, a film or a stream into files."
+        PROGRAM,
+        description="Segment pictures, a film or a stream into files.",
+        allow_abbrev=False,
     )
     made.add_argument(
         "source",
@@ -82,24 +83,26 @@ def parser() -> argparse.ArgumentParser:
         help=f"what to write, of {', '.join(KINDS)} (default: mask,overlay)",
     )
     made.add_argument(
-        "--alpha",
-        type=float,
-        default=0.5,
-        help="of overlays: 0 is the photo, 1 the mask (default: 0.5)",
-    )
-    made.add_argument("--classes", help="of overlays: names or ids to draw, separated by commas")
-    made.add_argument(
         "--overwrite", action="store_true", help="make everything anew, whatever OUT holds"
     )
+    look = made.add_argument_group("answers, as for the API")
+    for name, about in OPTIONS.items():
+        look.add_argument(flag_of(name), help=about.description)
     engine = made.add_argument_group("the model, as for deeplab-serve")
     for name in SETTINGS:
         field = Settings.model_fields[name]
-        flag = "--" + name.replace("_", "-")
-        if field.annotation is bool:
-            engine.add_argument(flag, action="store_true", default=None, help=field.description)
-        else:
-            engine.add_argument(flag, help=field.description)
+        kind: dict[str, Any] = {"action": "store_true"} if field.annotation is bool else {}
+        engine.add_argument(flag_of(name), default=None, help=field.description, **kind)
     return made
+
+
+def flag_of(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def given_of(given: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Those of the flags that were given."""
+    return {name: value for name in names if (value := getattr(given, name)) is not None}
 
 
 def run(given: argparse.Namespace, stop: Stop) -> Report:
@@ -107,27 +110,21 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
 
     Raises:
         StartError: it cannot begin, or the model no longer runs.
-        InvalidParameter: a class that the model does not have.
+        InvalidParameter: the model has no such class, or no confidence to tell.
         ValidationError: a setting is wrong.
     """
-    if unknown := set(given.write) - set(KINDS):
-        raise StartError(f"--write {','.join(sorted(unknown))}: there are {', '.join(KINDS)}")
-    if not 0 <= given.alpha <= 1:
-        raise StartError(f"--alpha {given.alpha:g} is not between 0 and 1")
+    order = Order.of(given.write, given_of(given, OPTIONS))
     film = film_of(given.source)
     items = [] if film else find_pictures(given.source, given.out)
     with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
         opened = stack.enter_context(open_film(film)) if film else None
         card = bulk.engine.card
-        classes = None if given.classes is None else choose_classes(given.classes, card)
-        writer = Writer(given.out, given.write, Look(card, given.alpha, classes))
+        writer = Writer(given.out, order, bulk.engine)
         plan = {
             "model": card.name,
             "digest": bulk.engine.digest,
             "buckets": [str(bucket) for bucket in bulk.engine.buckets],
-            "write": sorted(given.write),
-            "alpha": given.alpha,
-            "classes": None if classes is None else sorted(classes),
+            **order.told(),
             "film": opened and opened.identity(),
         }
         journal = stack.enter_context(Journal(given.out, plan, overwrite=given.overwrite))
@@ -144,9 +141,8 @@ def settings_of(given: argparse.Namespace) -> Settings:
     Raises:
         ValidationError: one is wrong.
     """
-    flags = {name: value for name in SETTINGS if (value := getattr(given, name)) is not None}
     # Its user's own files: every format may be decoded that there is a decoder for.
-    chosen: dict[str, Any] = {"formats": tuple(FORMATS), **flags}
+    chosen: dict[str, Any] = {"formats": tuple(FORMATS), **given_of(given, SETTINGS)}
     return Settings(**chosen)
 
 

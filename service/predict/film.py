@@ -46,6 +46,9 @@ class Frame:
     pixels: NDArray[np.uint8]
     """RGB, upright, uint8 [H, W, 3]."""
 
+    def read(self) -> NDArray[np.uint8]:
+        return self.pixels
+
     @property
     def target(self) -> str:
         """What its files are called, without suffix."""

@@ -14,22 +14,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.engine.engine import Engine
 from service.errors import StartError
-from service.images.encode import blend
 from service.predict import coco
 from service.predict.bulk import Bulk
 from service.predict.drawn import Drawn
 from service.predict.files import write_whole
 from service.predict.film import BrokenFilm, Film, Frame
 from service.predict.journal import Journal
-from service.predict.outputs import COCO, Writer
+from service.predict.outputs import COCO, MASK, OVERLAY, Writer
 from service.predict.pictures import Report, why
 from service.predict.progress import progress
 from service.predict.stop import Stop
+from service.recipes.mask import MaskQuery
+from service.recipes.overlay import OverlayQuery
 from service.segmented import Segmented
 
-MASK, OVERLAY = "mask", "overlay"
+Pixels = NDArray[np.uint8]
 TIMES = "frames.json"
+IDS = ("palette", "grey")
+"""Formats of masks that overlays can be drawn from."""
+
+
+class Brush:
+    """Draws the overlays of frames."""
+
+    def __init__(self, query: OverlayQuery, engine: Engine) -> None:
+        self._paint = query.painter(engine)
+        self._cleaning = query.cleaning(engine)
+        self._card = engine.card
+
+    def draw(self, found: Segmented) -> Pixels:
+        """A frame uint8 [H, W, 3] with its mask over it."""
+        ids = self._cleaning.clean(found, self._card).mask()
+        return np.asarray(self._paint(found.photo(), ids))
+
+    def draw_again(self, pixels: Pixels, mask: Image.Image) -> Pixels:
+        """The same, from the mask that was written."""
+        return np.asarray(self._paint(Image.fromarray(pixels), np.asarray(mask)))
 
 
 def predict_film(bulk: Bulk, film: Film, writer: Writer, journal: Journal, stop: Stop) -> Report:
@@ -38,25 +60,28 @@ def predict_film(bulk: Bulk, film: Film, writer: Writer, journal: Journal, stop:
     Raises:
         StartError: the model no longer runs, or it is a second recording into one folder.
     """
-    draws = OVERLAY in writer.kinds
+    order = writer.order
+    overlay = order.queries.get(OVERLAY)
+    brush = Brush(overlay, bulk.engine) if isinstance(overlay, OverlayQuery) else None
     # Overlays of frames become one film.
-    writer = replace(writer, kinds=[kind for kind in writer.kinds if kind != OVERLAY])
-    before = frames_before(film, writer, journal, draws=draws)
+    writer = replace(writer, order=order.without(OVERLAY))
+    before = frames_before(film, writer, journal, draws=brush is not None)
     report = Report("frames", film.total, done=before, before=before)
 
-    def make(frame: Frame, found: Segmented) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+    def make(frame: Frame, found: Segmented) -> tuple[dict[str, Any], Pixels | None]:
         record = {"seconds": round(frame.seconds, 6), **writer.write(frame.target, found)}
-        return record, draw(found.photo(), found.mask(), writer) if draws else None
+        return record, brush.draw(found) if brush else None
 
     with ExitStack() as stack:
-        drawn = stack.enter_context(Drawn(writer.out, film.rate)) if draws else None
+        drawn = stack.enter_context(Drawn(writer.out, film.rate)) if brush else None
         bar = stack.enter_context(closing(progress(film.total, before, "frames", sys.stderr)))
         frames = stack.enter_context(closing(readable(film, report)))
         for frame in stop.until(islice(frames, before)):
-            if drawn:
-                ids = np.asarray(Image.open(writer.out / writer.paths(frame.target)[MASK]))
-                drawn.add(draw(Image.fromarray(frame.pixels), ids, writer), frame.seconds)
-        for outcome in bulk.run(stop.until(frames), lambda frame: frame.pixels, make):
+            if drawn and brush:
+                mask = Image.open(writer.out / writer.paths(frame.target)[MASK])
+                drawn.add(brush.draw_again(frame.pixels, mask), frame.seconds)
+        outcomes = bulk.run(stop.until(frames), Frame.read, make, order.confidence, order.tiling)
+        for outcome in outcomes:
             frame, picture = outcome.item, None
             if outcome.error is None:
                 record, picture = outcome.made
@@ -71,8 +96,8 @@ def predict_film(bulk: Bulk, film: Film, writer: Writer, journal: Journal, stop:
         report.stopped = stop.signal is not None and not film.live
         if not report.stopped:
             write_whole(writer.out / TIMES, times(film, journal))
-            if COCO in writer.kinds:
-                coco.write_coco(writer.out / coco.NAME, writer.look.card, journal.records)
+            if COCO in writer.recipes:
+                coco.write_coco(writer.out / coco.NAME, bulk.engine.card, journal.records)
             if drawn:
                 drawn.finish()
     return report
@@ -89,8 +114,10 @@ def frames_before(film: Film, writer: Writer, journal: Journal, *, draws: bool) 
             f"{writer.out} holds a recording already: choose another folder, or write it anew "
             "with --overwrite"
         )
-    if draws and MASK not in writer.kinds:
-        return 0  # what the overlays are drawn from was not kept
+    mask = writer.order.queries.get(MASK)
+    kept = isinstance(mask, MaskQuery) and mask.size == "picture" and mask.format in IDS
+    if draws and not kept:
+        return 0  # there is nothing that the overlays could be drawn from again
     count = 0
     while (record := journal.find(f"{count:08}.png")) and writer.there(record):
         count += 1
@@ -105,11 +132,6 @@ def readable(film: Film, report: Report) -> Generator[Frame]:
         except BrokenFilm as error:
             what = "the stream broke off" if film.live else "it cannot be read any further"
             report.failures.append(f"{film.source}: {what}: {error}")
-
-
-def draw(photo: Image.Image, ids: NDArray[np.uint8], writer: Writer) -> NDArray[np.uint8]:
-    look = writer.look
-    return np.asarray(blend(photo, ids, look.card.palette, look.alpha, look.classes))
 
 
 def times(film: Film, journal: Journal) -> bytes:

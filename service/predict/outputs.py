@@ -1,100 +1,160 @@
-"""What can be written of a picture: one row for each kind."""
+"""What can be written of a picture: one row for each kind, made by the recipes of the API."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from service.contract import ModelCard
+from pydantic.fields import FieldInfo
+
+from service.engine.engine import Engine
+from service.errors import StartError
 from service.http.schemas import Segments
-from service.images.encode import blend, encode_photo
-from service.images.png import palette_png
 from service.predict import coco
 from service.predict.files import write_whole
-from service.recipes.segments import describe
+from service.recipes.cutout import CutoutQuery
+from service.recipes.mask import MaskQuery
+from service.recipes.overlay import OverlayQuery
+from service.recipes.recipe import Recipe
+from service.recipes.segments import SegmentsQuery
 from service.segmented import Segmented
+from service.tiling.plan import Tiling
+
+Query = MaskQuery | OverlayQuery | CutoutQuery | SegmentsQuery
+NOT_HERE = ("model", "version")
+"""Parameters of the API that say which of several models is meant."""
+
+
+class Kind(NamedTuple):
+    """A kind of answer."""
+
+    folder: str
+    query: type[Query]
+    fixed: Mapping[str, str] = {}
+    """Parameters that make it this kind."""
+
+    @property
+    def options(self) -> dict[str, FieldInfo]:
+        """Parameters that can be chosen."""
+        held = (*NOT_HERE, *self.fixed)
+        return {n: about for n, about in self.query.model_fields.items() if n not in held}
+
+
+MASK, OVERLAY, COCO = "mask", "overlay", "coco"
+KINDS = {
+    MASK: Kind("masks", MaskQuery),
+    OVERLAY: Kind("overlays", OverlayQuery),
+    "cutout": Kind("cutouts", CutoutQuery),
+    "segments": Kind("segments", SegmentsQuery),
+    "geojson": Kind("geojson", SegmentsQuery, {"geometry": "geojson"}),
+    # One file for all pictures, made of what the journal holds of each.
+    COCO: Kind("", SegmentsQuery, {"geometry": "coco"}),
+}
+OPTIONS = {name: about for kind in reversed(KINDS.values()) for name, about in kind.options.items()}
 
 
 @dataclass(frozen=True)
-class Look:
-    """How answers should look; the same words as the parameters of the API."""
+class Order:
+    """What is wanted of each picture."""
 
-    card: ModelCard
-    alpha: float
-    classes: Collection[int] | None
-    """Ids to draw over photos; all if None."""
+    queries: Mapping[str, Query]
+    """By kind."""
 
+    @classmethod
+    def of(cls, kinds: Sequence[str], options: Mapping[str, str]) -> Order:
+        """
+        Args:
+            kinds: what is to be written.
+            options: parameters of the API, as text.
 
-class Output(NamedTuple):
-    """A file for each picture."""
+        Raises:
+            StartError: there is no such kind, or an option has no meaning for any of them.
+            pydantic.ValidationError: an option has a value that is none.
+        """
+        if unknown := set(kinds) - set(KINDS):
+            raise StartError(f"--write {','.join(sorted(unknown))}: there are {', '.join(KINDS)}")
+        known = {name for kind in kinds for name in KINDS[kind].options}
+        if idle := set(options) - known:
+            flag = min(idle).replace("_", "-")
+            raise StartError(f"--{flag} has no meaning for what is written: {', '.join(kinds)}")
+        if "cutout" in kinds and "classes" not in options:
+            raise StartError("--write cutout needs to know what to keep: add --classes")
+        chosen = {
+            kind: {name: value for name, value in options.items() if name in KINDS[kind].options}
+            for kind in kinds
+        }
+        return cls(
+            {
+                kind: KINDS[kind].query.model_validate({**own, **KINDS[kind].fixed})
+                for kind, own in chosen.items()
+            }
+        )
 
-    folder: str
-    suffix: str
-    make: Callable[[Segmented, Look], bytes]
+    @property
+    def confidence(self) -> bool:
+        """Whether the model must tell how sure it is."""
+        return any(query.confidence is not None for query in self.queries.values())
 
-    def path(self, target: str) -> Path:
-        """Where in the output folder it lies."""
-        return Path(self.folder, target + self.suffix)
+    @property
+    def tiling(self) -> Tiling | None:
+        """How pictures are cut into windows; the same for all kinds."""
+        return next(iter(self.queries.values())).tiling
 
+    def without(self, kind: str) -> Order:
+        return Order({name: query for name, query in self.queries.items() if name != kind})
 
-def mask(found: Segmented, look: Look) -> bytes:
-    return palette_png(found.mask(), look.card.palette)
-
-
-def overlay(found: Segmented, look: Look) -> bytes:
-    drawn = blend(found.photo(), found.mask(), look.card.palette, look.alpha, look.classes)
-    return encode_photo(drawn, "image/jpeg")
-
-
-def segments(found: Segmented, look: Look) -> bytes:
-    return _json(describe(found, look.card, "none"))
-
-
-OUTPUTS = {
-    "mask": Output("masks", ".png", mask),
-    "overlay": Output("overlays", ".jpg", overlay),
-    "segments": Output("segments", ".json", segments),
-}
-COCO = "coco"
-"""One file for all pictures, made of what the journal holds of each."""
-KINDS = (*OUTPUTS, COCO)
+    def told(self) -> dict[str, Any]:
+        """All that answers depend on."""
+        options: dict[str, Any] = {"write": sorted(self.queries)}
+        for kind, query in self.queries.items():
+            options |= query.model_dump(mode="json", include=set(KINDS[kind].options))
+        return options
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes what is wanted of a picture, and tells what the journal should keep."""
+    """Writes what is ordered, and tells what the journal should keep."""
 
     out: Path
-    kinds: Sequence[str]
-    look: Look
+    order: Order
+    engine: Engine
+    recipes: dict[str, Recipe] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            InvalidParameter: the model has no such class, or no confidence to tell.
+        """
+        made = {kind: query.recipe(self.engine) for kind, query in self.order.queries.items()}
+        object.__setattr__(self, "recipes", made)
 
     def paths(self, target: str) -> dict[str, str]:
         """The files of a picture by kind, below the output folder."""
-        wanted = {kind: OUTPUTS[kind] for kind in self.kinds if kind in OUTPUTS}
-        return {kind: output.path(target).as_posix() for kind, output in wanted.items()}
+        return {
+            kind: f"{KINDS[kind].folder}/{target}{recipe.suffix}"
+            for kind, recipe in self.recipes.items()
+            if kind != COCO
+        }
 
     def write(self, target: str, found: Segmented) -> dict[str, Any]:
         """Write the files of a picture.
 
         Raises:
+            InvalidParameter: it cannot be answered in that way.
             OSError: they cannot be written.
         """
         files = self.paths(target)
         for kind, path in files.items():
-            write_whole(self.out / path, OUTPUTS[kind].make(found, self.look))
+            write_whole(self.out / path, self.recipes[kind].make(found))
         height, width = found.size
         record = {"width": width, "height": height, "files": files}
-        if COCO in self.kinds:
-            described = describe(found, self.look.card, "rle")
+        if recipe := self.recipes.get(COCO):
+            described = Segments.model_validate_json(recipe.make(found))
             record["annotations"] = coco.annotate(described)
         return record
 
     def there(self, record: Mapping[str, Any]) -> bool:
         """Whether all files that a picture was noted with are still there."""
         return all((self.out / path).exists() for path in record["files"].values())
-
-
-def _json(described: Segments) -> bytes:
-    return described.model_dump_json(exclude_none=True).encode()

@@ -53,7 +53,9 @@ def predict_pictures(
         return {**stamp, **writer.write(item.target, found)}
 
     with closing(progress(len(items), report.before, report.unit, sys.stderr)) as bar:
-        for outcome in bulk.run(stop.until(missing), lambda item: item.path.read_bytes(), make):
+        order = writer.order
+        outcomes = bulk.run(stop.until(missing), Item.read, make, order.confidence, order.tiling)
+        for outcome in outcomes:
             if outcome.error is None:
                 journal.add(outcome.item.name, outcome.made)
                 report.done += 1
@@ -61,8 +63,8 @@ def predict_pictures(
                 report.failures.append(f"{outcome.item.path}: {why(outcome.error)}")
             bar.update()
     report.stopped = report.done + len(report.failures) < len(items)
-    if COCO in writer.kinds and not report.stopped:
-        coco.write_coco(writer.out / coco.NAME, writer.look.card, journal.records)
+    if COCO in writer.recipes and not report.stopped:
+        coco.write_coco(writer.out / coco.NAME, bulk.engine.card, journal.records)
     return report
 
 

@@ -27,6 +27,13 @@ class Item:
     target: str
     """The same for what is made of it, without suffix."""
 
+    def read(self) -> bytes:
+        """
+        Raises:
+            OSError: it cannot be read.
+        """
+        return self.path.read_bytes()
+
     def stamp(self) -> dict[str, int]:
         """Tells whether the file has changed.
 

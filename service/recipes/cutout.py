@@ -31,7 +31,7 @@ class CutoutQuery(CleanQuery):
         parse_background(text)
         return text
 
-    def recipe(self, engine: Engine, accept: str) -> Recipe:
+    def recipe(self, engine: Engine, accept: str = "*/*") -> Recipe:
         """How a cut-out is made, in the format that an `Accept` header likes best.
 
         Raises:

@@ -8,16 +8,28 @@ from typing import Any
 from service.http.schemas import Point, Region, Segment, Segments
 from service.images.geotransform import Geotransform
 
+WGS84 = 4326
+"""What coordinates are in where GeoJSON does not say it."""
 
-def feature_collection(described: Segments, transform: Geotransform) -> dict[str, Any]:
+
+def feature_collection(
+    described: Segments, transform: Geotransform, epsg: int | None = None
+) -> dict[str, Any]:
     """A feature for each class, with a MultiPolygon of its regions.
 
     Args:
         described: with polygons.
         transform: from the picture's pixels to the map's coordinates.
+        epsg: code of their reference system, if it is known. It is written as GeoJSON of 2008
+            has it, which RFC 7946 left out and map programs read.
     """
+    system: dict[str, Any] = {}
+    if epsg not in (None, WGS84):
+        name = f"urn:ogc:def:crs:EPSG::{epsg}"
+        system = {"crs": {"type": "name", "properties": {"name": name}}}
     return {
         "type": "FeatureCollection",
+        **system,
         "features": [_feature(segment, transform) for segment in described.segments],
     }
 

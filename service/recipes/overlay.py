@@ -21,7 +21,7 @@ from service.segmented import Segmented
 class OverlayQuery(CleanQuery):
     alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
 
-    def recipe(self, engine: Engine, accept: str) -> Recipe:
+    def recipe(self, engine: Engine, accept: str = "*/*") -> Recipe:
         """How an overlay is made, in the format that an `Accept` header likes best.
 
         Raises:

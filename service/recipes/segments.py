@@ -21,6 +21,7 @@ from service.http.schemas import (
     Size,
 )
 from service.images import shapes
+from service.images.geotiff import read_epsg, read_geotransform
 from service.images.geotransform import Geotransform, parse_geotransform
 from service.recipes.geojson import feature_collection
 from service.recipes.queries import CleanQuery
@@ -32,7 +33,7 @@ GEOJSON = "application/geo+json"
 
 
 class SegmentsQuery(CleanQuery):
-    geometry: Geometry | Literal["geojson"] = Field(
+    geometry: Literal["none", "rle", "coco", "polygons", "geojson"] = Field(
         "none",
         description="outline of each class: COCO run lengths as a list or as COCO's text, "
         "polygons, or all of the answer as GeoJSON",
@@ -65,25 +66,27 @@ class SegmentsQuery(CleanQuery):
 
         def write(found: Segmented) -> bytes:
             geometry: Geometry = "polygons" if self.geometry == "geojson" else self.geometry
-            transform = self.transform(found) if mapped else None
+            place = self.place(found) if mapped else None
             told = describe(cleaning.clean(found, card), card, geometry, self.tolerance, scores)
-            if transform:
-                return json.dumps(feature_collection(told, transform)).encode()
+            if place:
+                return json.dumps(feature_collection(told, *place)).encode()
             return told.model_dump_json(exclude_none=True).encode()
 
         media_type = GEOJSON if mapped else "application/json"
         return Recipe(write, media_type, scores, self.tiling)
 
-    def transform(self, found: Segmented) -> Geotransform:
-        """From the picture's pixels to the map: as the request says, else as its file does.
+    def place(self, found: Segmented) -> tuple[Geotransform, int | None]:
+        """From the picture's pixels to the map, and the EPSG code of that if it is known.
+
+        As the request says, else as the picture's file does.
 
         Raises:
             InvalidParameter: neither does.
         """
         if self.geotransform is not None:
-            return parse_geotransform(self.geotransform)
-        if transform := found.geotransform():
-            return transform
+            return parse_geotransform(self.geotransform), None
+        if transform := read_geotransform(found.file):
+            return transform, read_epsg(found.file)
         raise InvalidParameter(
             "geometry=geojson needs to know where the picture lies on the map: send a GeoTIFF, or "
             "add geotransform= with six numbers in GDAL's order"

@@ -68,16 +68,11 @@ class Cutter:
             size = ready.height, ready.width
         except LargePicture as large:
             size = large.size
-        height, width = tiling.size(*size)
-        if height * width > max_pixels:
-            raise InvalidParameter(
-                f"tile: at {tiling.scale:g} times its size the picture has {height * width} "
-                f"pixels; the limit is {max_pixels}"
-            )
+        height, width = scaled_size(size, tiling, max_pixels)
         room = max(size[0] * size[1], height * width, LARGE_PIXELS)
         enough = max(height, width) if tiling.scale < 1 else None
         async with self._workshop.long_room.shared(room):
-            picture = await work(visit, "decode", lambda: _scaled(read(enough, None), tiling))
+            picture = await work(visit, "decode", lambda: scaled(read(enough, None), tiling))
             visit.picture = picture.width, picture.height
             yield picture, self._plan(picture, tiling)
 
@@ -121,8 +116,7 @@ class Cutter:
                 waiting_since = time.monotonic()
                 async for answer in answers:
                     _count(answer, time.monotonic() - waiting_since, visit)
-                    if pieces.left:
-                        pieces.end(done=True)
+                    pieces.end(done=True)
                     row.append(Layer(answer.mask, answer.confidence))
                     if len(row) == len(plan.lefts):
                         await self._workshop.work(visit, "encode", partial(blend.add_row, row))
@@ -138,7 +132,22 @@ class Cutter:
             return await asyncio.wrap_future(self._engine.submit(window, visit.deadline, sure))
 
 
-def _scaled(picture: Picture, tiling: Tiling) -> Picture:
+def scaled_size(size: tuple[int, int], tiling: Tiling, max_pixels: int) -> tuple[int, int]:
+    """Height and width at which a picture of that size is cut.
+
+    Raises:
+        InvalidParameter: they are more than `max_pixels`.
+    """
+    height, width = tiling.size(*size)
+    if height * width > max_pixels:
+        raise InvalidParameter(
+            f"tile: at {tiling.scale:g} times its size the picture has {height * width} "
+            f"pixels; the limit is {max_pixels}"
+        )
+    return height, width
+
+
+def scaled(picture: Picture, tiling: Tiling) -> Picture:
     """A picture at the size at which it is to be cut."""
     height, width = tiling.size(picture.height, picture.width)
     if picture.image.size == (width, height):

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import io
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.client import Client, ClientError, NoAnswer, Picture, ProblemError
+from service.client import Client, Mask, Picture, ProblemError
+from service.client.options import (
+    CutoutOptions,
+    GeojsonOptions,
+    MaskOptions,
+    Options,
+    OverlayOptions,
+    SegmentsOptions,
+)
+from service.recipes.cutout import CutoutQuery
+from service.recipes.mask import MaskQuery
+from service.recipes.overlay import OverlayQuery
+from service.recipes.queries import CleanQuery
+from service.recipes.segments import SegmentsQuery
+from service.settings import SAMPLE_PICTURE
 from tests.client.conftest import Connect
 from tests.e2e.conftest import FAST, Server, serving
-from tests.e2e.test_load import SLOW, crowd
 from tests.e2e.test_operation import read_metrics
 from tests.service import pictures
-from tests.service.models import SOON
 
 PHOTO = pictures.photo(160, 120)
 PNG = pictures.encoded(PHOTO, "PNG")
@@ -45,7 +56,7 @@ def client(server: Server, connect: Connect) -> Iterator[Client]:
 def test_a_mask_has_the_ids_and_colours_of_its_png(client: Client, server: Server) -> None:
     mask = client.mask(PNG)
     plain = httpx.post(f"{server.url}/v1/mask", content=PNG, headers={"X-API-Key": KEY})
-    assert mask.png == plain.content
+    assert mask.data == plain.content
     assert (mask.ids == np.asarray(Image.open(io.BytesIO(plain.content)))).all()
     assert mask.ids.dtype == np.uint8
     assert mask.ids.shape == (120, 160)
@@ -57,10 +68,10 @@ def test_every_kind_of_picture_gives_the_same_mask(client: Client, tmp_path: Pat
     path = tmp_path / "photo.png"
     path.write_bytes(PNG)
     kinds: list[Picture] = [path, str(path), io.BytesIO(PNG), PHOTO, np.asarray(PHOTO)]
-    expected = client.mask(PNG).png
-    assert [client.mask(kind).png == expected for kind in kinds] == [True] * len(kinds)
+    expected = client.mask(PNG).data
+    assert [client.mask(kind).data == expected for kind in kinds] == [True] * len(kinds)
     grey = np.asarray(PHOTO.convert("L"))
-    assert client.mask(grey).png == client.mask(PHOTO.convert("L")).png
+    assert client.mask(grey).data == client.mask(PHOTO.convert("L")).data
     assert client.mask(PHOTO.convert("CMYK")).ids.shape == (120, 160)
 
 
@@ -75,18 +86,91 @@ def test_what_is_no_picture_is_refused_before_it_is_sent(
         client.mask(nonsense)
 
 
-def test_overlays_heed_their_options(client: Client) -> None:
-    plain = Image.open(io.BytesIO(client.overlay(PNG)))
-    assert (plain.format, plain.size) == ("JPEG", (160, 120))
-    kept = Image.open(io.BytesIO(client.overlay(PNG, alpha=0, media_type="image/png")))
-    assert (np.asarray(kept) == np.asarray(PHOTO)).all()
-    drawn = Image.open(
-        io.BytesIO(client.overlay(PNG, alpha=1, classes=["road", 1], media_type="image/png"))
-    )
-    changed = (np.asarray(drawn) != np.asarray(PHOTO)).any(-1)
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def test_masks_of_every_format_and_size(client: Client) -> None:
+    ids = client.mask(SAMPLE_PICTURE).ids
+    grey = client.mask(SAMPLE_PICTURE, format="grey")
+    array = client.mask(SAMPLE_PICTURE, format="npy")
+    assert (grey.ids == ids).all()
+    assert (array.ids == ids).all()
+    assert array.palette == ()
+    assert not array.ids.flags.writeable
+    road = client.mask(SAMPLE_PICTURE, format="binary", classes=["road", 1]).ids
     (model,) = client.models()
-    chosen = [[name.casefold() for name in model.labels].index("road"), 1]
-    assert not changed[~np.isin(client.mask(PNG).ids, chosen)].any()
+    chosen = [model.labels.index("Road"), 1]
+    assert (road == np.where(np.isin(ids, chosen), 255, 0)).all()
+    assert client.mask(SAMPLE_PICTURE, size="model").ids.shape < ids.shape
+    kept = client.mask(SAMPLE_PICTURE, min_area=2000, confidence=0.5, classes="road").ids
+    assert set(np.unique(kept)) == {model.labels.index("Road"), model.ignored_id}
+    assert (client.mask(SAMPLE_PICTURE, tile=0.5, overlap=0.3).ids != ids).any()
+
+
+def test_overlays_heed_their_options(client: Client) -> None:
+    plain = opened(client.overlay(PNG))
+    assert (plain.format, plain.size) == ("JPEG", (160, 120))
+    kept = opened(client.overlay(PNG, alpha=0, media_type="image/png"))
+    assert (np.asarray(kept) == np.asarray(PHOTO)).all()
+    full = opened(client.overlay(PNG, alpha=1, media_type="image/png"))
+    mask = client.mask(PNG)
+    assert (np.asarray(full) == np.array(mask.palette)[mask.ids]).all()
+
+
+def test_cutouts_heed_their_options(client: Client) -> None:
+    (model,) = client.models()
+    ids = client.mask(PNG).ids
+    name = model.labels[ids[0, 0]]
+    cut = opened(client.cutout(PNG, classes=name))
+    assert (cut.format, cut.mode) == ("PNG", "RGBA")
+    assert ((np.asarray(cut)[..., 3] == 255) == (ids == ids[0, 0])).all()
+    red = opened(client.cutout(PNG, classes=name, background="#ff0000", media_type="image/png"))
+    assert (np.asarray(red)[ids != ids[0, 0]] == (255, 0, 0)).all()
+
+
+def test_geojson_is_placed_on_the_map(client: Client) -> None:
+    found = client.geojson(PNG, geotransform=[1000.0, 2, 0, 500, 0, -2])
+    assert found["type"] == "FeatureCollection"
+    names = {feature["properties"]["name"] for feature in found["features"]}
+    assert names == {segment.name for segment in client.segments(PNG).segments}
+    (x, y), *_ = found["features"][0]["geometry"]["coordinates"][0][0]
+    assert 1000 <= x <= 1320
+    assert 260 <= y <= 500
+
+
+def test_several_pictures_are_answered_in_their_order_each_for_itself(client: Client) -> None:
+    other = pictures.photo(60, 90, 1)
+    good, bad, third = client.mask_all([PHOTO, b"no picture", other], format="grey")
+    assert isinstance(good, Mask)
+    assert isinstance(third, Mask)
+    assert good.data == client.mask(PHOTO, format="grey").data
+    assert third.data == client.mask(other, format="grey").data
+    assert isinstance(bad, ProblemError)
+    assert (bad.status, bad.reason) == (415, "unsupported_format")
+    assert "not a picture" in bad.detail
+    assert client.overlay_all([PHOTO], media_type="image/webp") == [
+        client.overlay(PHOTO, media_type="image/webp")
+    ]
+    assert client.segments_all([PHOTO, other]) == [client.segments(PHOTO), client.segments(other)]
+    assert client.cutout_all([PHOTO], classes=[1]) == [client.cutout(PHOTO, classes=[1])]
+
+
+@pytest.mark.parametrize(
+    ("options", "query", "fixed"),
+    [
+        (MaskOptions, MaskQuery, set()),
+        (OverlayOptions, OverlayQuery, set()),
+        (CutoutOptions, CutoutQuery, set()),
+        (SegmentsOptions, SegmentsQuery, {"geotransform"}),
+        (GeojsonOptions, SegmentsQuery, {"geometry"}),
+    ],
+)
+def test_options_are_the_parameters_of_the_api(
+    options: type[Any], query: type[CleanQuery], fixed: set[str]
+) -> None:
+    own = set(options.__annotations__) | set(Options.__annotations__)
+    assert own - {"timeout", "media_type"} == set(query.model_fields) - fixed
 
 
 def test_segments_are_typed(client: Client) -> None:
@@ -96,7 +180,10 @@ def test_segments_are_typed(client: Client) -> None:
     assert {segment.id: segment.pixels for segment in found.segments} == dict(
         zip(*(values.tolist() for values in np.unique(ids, return_counts=True)), strict=True)
     )
-    assert all(segment.rle and sum(segment.rle.counts) == ids.size for segment in found.segments)
+    for segment in found.segments:
+        assert segment.rle
+        assert isinstance(segment.rle.counts, list)
+        assert sum(segment.rle.counts) == ids.size
 
 
 def test_models_and_readiness(client: Client) -> None:
@@ -156,64 +243,6 @@ def test_without_the_key_there_is_no_answer(
             client.models()
         assert (caught.value.status, caught.value.reason) == (401, "unauthorised")
         assert client.ready(), "that needs no key"
-
-
-def test_a_busy_server_is_asked_again_when_it_says_so(connect: Connect) -> None:
-    with (
-        serving(*SLOW, "--queue-limit", "2") as running,
-        httpx.Client(base_url=running.url, timeout=SOON) as plain,
-        crowd(running, 2) as others,
-    ):
-        with connect(running.url, retries=0) as hasty, pytest.raises(ProblemError) as caught:
-            hasty.mask(PNG)
-        assert (caught.value.status, caught.value.reason) == (503, "queue_full")
-        assert caught.value.retry_after is not None
-        assert caught.value.retry_after >= 1
-        with connect(running.url, timeout=SOON) as patient:
-            assert patient.mask(PNG).ids.shape == (120, 160)
-        assert [other.result().status_code for other in others] == [200, 200]
-        seen = read_metrics(plain)
-        refusals = seen[("deeplab_requests_total", "queue_full", "/v1/mask", "503")]
-        assert refusals >= 1
-
-
-def test_a_call_ends_when_its_time_is_over(connect: Connect) -> None:
-    with (
-        serving(*SLOW) as running,
-        connect(running.url, timeout=SOON) as client,
-        crowd(running, 4),
-    ):
-        with pytest.raises(ClientError) as caught:
-            client.mask(PNG, timeout=0.4)
-        told = getattr(caught.value, "reason", "the client gave up first")
-        assert told in ("deadline", "no_time", "the client gave up first")
-        assert client.mask(PNG).ids.shape == (120, 160)
-
-
-def test_a_server_that_restarts_loses_no_call(connect: Connect) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = (*FAST, "--port", str(port))
-    with (
-        connect(f"http://127.0.0.1:{port}", timeout=SOON, retries=100) as client,
-        ThreadPoolExecutor() as pool,
-    ):
-        with serving(*flags):
-            before = client.mask(PNG).png
-        answer = pool.submit(client.mask, PNG)
-        with serving(*flags):
-            assert answer.result().png == before
-
-
-def test_a_server_that_is_not_there_is_told(connect: Connect) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        with connect(f"http://127.0.0.1:{taken.getsockname()[1]}", retries=1) as client:
-            with pytest.raises(NoAnswer, match=r"no answer from http://127.0.0.1:\d+/readyz: "):
-                client.ready()
-            with pytest.raises(NoAnswer, match="/v1/mask"):
-                client.mask(PNG, timeout=0)
 
 
 def test_the_client_loads_neither_engine_nor_framework() -> None:

@@ -95,7 +95,9 @@ def test_every_key_opens_in_both_headers(locked: Locked, header: str, key: str) 
         ({"X-API-Key": "# the first client"}, "not one of those"),
     ],
 )
-@pytest.mark.parametrize("path", ["/v1/mask", "/v1/overlay", "/v1/segments", "/v1/models"])
+@pytest.mark.parametrize(
+    "path", ["/v1/mask", "/v1/overlay", "/v1/segments", "/v1/batch/mask", "/v1/models"]
+)
 def test_nobody_else_gets_in(
     locked: Locked, path: str, headers: dict[str, str], detail: str
 ) -> None:

@@ -16,6 +16,9 @@ from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from tests.e2e.conftest import FAST, serving
+from tests.e2e.test_models import wait_until
+from tests.e2e.test_operation import read_metrics
+from tests.e2e.wire import Wire
 from tests.service import pictures
 
 MODEL = "camvid-mobilenetv2"
@@ -25,6 +28,8 @@ KEY = "key-of-the-protocol-tests"
 LIMIT = 200_000
 IMAGE: dict[str, Any] = {"name": "image", "datatype": "UINT8", "shape": [1, 2, 2, 3]}
 ENCODED: dict[str, Any] = {"name": "encoded", "datatype": "BYTES", "shape": [1]}
+ROUTE = "/v2/models/{name}/infer"
+PICTURES = ("deeplab_pictures_total", MODEL)
 TWELVE = list(range(12))
 
 
@@ -66,6 +71,7 @@ def with_binary(head: dict[str, Any], data: bytes) -> tuple[bytes, dict[str, str
         pytest.param(b'{"inputs": ' + b"[" * 20_000, "too many parts", id="very-deep"),
         pytest.param(b'{"inputs": [' + b'"",' * 20_000 + b"1]}", "too many parts", id="strings"),
         (b'{"inputs": [{"name": "image", "datatype": "UINT8"}]}', "inputs.0.shape"),
+        pytest.param(b'{"inputs": [' + b"1," * 20_000 + b"1]}", "too many parts", id="numbers"),
     ],
 )
 def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> None:
@@ -82,6 +88,7 @@ def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> 
         ([{**IMAGE, "data": [*TWELVE[:-1], 256]}], "whole numbers from 0 to 255"),
         ([{**IMAGE, "data": [*TWELVE[:-1], -1]}], "whole numbers from 0 to 255"),
         ([{**IMAGE, "data": [*TWELVE[:-1], 0.5]}], "whole numbers from 0 to 255"),
+        ([{**IMAGE, "data": [*TWELVE[:-1], 1000]}], "whole numbers from 0 to 255"),
         ([{**IMAGE, "data": [*TWELVE[:-1], "x"]}], "whole numbers from 0 to 255"),
         ([{**IMAGE, "datatype": "FP32", "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
         ([{**IMAGE, "shape": [2, 2, 3], "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
@@ -93,7 +100,8 @@ def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> 
         ([{**IMAGE, "parameters": {"shared_memory_region": "x"}}], "shared memory"),
         ([{**ENCODED, "datatype": "UINT8", "data": TWELVE}], "send BYTES [N]"),
         ([{**ENCODED, "data": ["not base64"]}], "as Base64 text"),
-        ([{**ENCODED, "data": [7]}], "as Base64 text"),
+        ([{**ENCODED, "data": [7]}], "shape [1] and 0 elements"),
+        ([{**ENCODED, "data": [None]}], "as Base64 text"),
         ([{**ENCODED, "data": ["", ""]}], "shape [1] and 2 elements"),
         ([{**ENCODED, "data": ["AAAA"]}], "not a picture"),
     ],
@@ -244,11 +252,48 @@ def test_the_client_shows_why(client: httpx.Client) -> None:
     triton.close()
 
 
+def test_a_batch_is_no_larger_than_the_line() -> None:
+    tensor = {"name": "image", "datatype": "UINT8", "shape": [3, 1, 1, 3], "data": [1] * 9}
+    with serving(*FAST, "--queue-limit", "2") as running:
+        answer = httpx.post(running.url + INFER, json={"inputs": [tensor]})
+        refused(answer, 400, "3 pictures; the limit is 2")
+
+
+def test_a_full_house_says_when_to_come_again(client: httpx.Client) -> None:
+    flags = ("--queue-bytes", "1000")
+    with serving(*FAST, *flags) as running:
+        answer = httpx.post(running.url + INFER, content=bytes(1001))
+        refused(answer, 503, "the limit is 1000")
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def answered(client: httpx.Client) -> float:
+    """Pictures so far."""
+    return read_metrics(client).get(PICTURES, 0)
+
+
+def test_who_hangs_up_is_not_computed_for(client: httpx.Client) -> None:
+    count = 50
+    tensor = {**IMAGE, "shape": [count, 20, 20, 3]}
+    body = json.dumps({"inputs": [{**tensor, "data": [7] * (count * 1200)}]}).encode()
+    head = (
+        f"POST {INFER} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    before = answered(client)
+    with Wire(str(client.base_url)) as wire:
+        wire.send(head.encode() + body)
+        wait_until(lambda: answered(client) > before)
+    ended = ("deeplab_requests_total", "hung_up", ROUTE, "499")
+    wait_until(lambda: read_metrics(client).get(ended))
+    assert answered(client) < before + count
+
+
 def test_errors_are_counted_by_their_reason(client: httpx.Client) -> None:
     client.get("/v2/nothing")
     client.post(INFER, content=b"")
     text = client.get("/metrics").text
-    route = 'route="/v2/models/{name}/infer",status="400"'
+    route = f'route="{ROUTE}",status="400"'
     assert f'deeplab_requests_total{{reason="invalid_parameter",{route}}}' in text
     assert 'reason="unauthorised",route="/v2",status="401"' in text
     assert 'reason="not_found",route="unmatched",status="404"' in text

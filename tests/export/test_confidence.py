@@ -10,12 +10,14 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import helper, parser
+from onnxruntime.quantization import CalibrationDataReader
 from PIL import Image
 
 from export.commands.confidence import main
 from export.errors import UserError
 from export.graph.confidence import ASKED, add_confidence, find_logits
 from export.graph.finish import finish
+from export.graph.quantise import to_int8
 from service.contract import CONFIDENCE_WANTED
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 from tests.export.test_finish import PLAIN, config, logits
@@ -114,6 +116,29 @@ def test_a_file_is_extended_and_keeps_all_it_had(path: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match="already"):
         main("confidence", [str(tmp_path / "after.onnx"), str(tmp_path / "again.onnx")])
     assert not (tmp_path / "again.onnx").exists()
+
+
+class Noise(CalibrationDataReader):  # type: ignore[misc]
+    """Two pictures to calibrate on."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self._left = [rng.integers(0, 256, (1, 65, 97, 3), np.uint8) for _ in range(2)]
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        return {"image": self._left.pop()} if self._left else None
+
+
+def test_a_file_in_integers_keeps_the_output() -> None:
+    with Image.open(SAMPLE_PICTURE) as sample:
+        image = np.asarray(sample.convert("RGB").resize((97, 65)))[None]
+    feeds = {"image": image, ASKED: np.array(True)}
+    original = onnx.load(BUILT_IN_MODEL)
+    found = session(to_int8(original, Noise())).run(["mask", "confidence"], feeds)
+    expected = session(original).run(["mask", "confidence"], feeds)
+    same = found[0] == expected[0]
+    assert same.mean() > 0.7
+    assert np.abs(found[1].astype(int) - expected[1])[same].mean() < 40
 
 
 def test_a_file_with_another_end_is_refused(tmp_path: Path) -> None:

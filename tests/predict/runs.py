@@ -55,3 +55,8 @@ def wait_for(out: Path, count: int) -> None:
     while done(out) < count:
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def files(out: Path) -> set[str]:
+    """All files below a folder."""
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}

@@ -11,10 +11,10 @@ from PIL import Image
 
 from service.engine.engine import Engine
 from service.errors import EngineFailed, StartError, TooManyPixels, UndecodableImage
-from service.pipeline import Source
 from service.predict.bulk import Bulk
 from service.segmented import Segmented
 from service.settings import Settings
+from service.source import Source
 from tests.service import pictures
 from tests.service.models import POISON, SMALL, HeldModel, image
 

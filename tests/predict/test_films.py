@@ -56,7 +56,7 @@ def test_each_frame_has_the_mask_that_the_server_gives(film: Path, out: Path) ->
     assert names == [f"{index:08}.png" for index in range(FRAMES)]
     with serving(*FAST) as running, Client(running.url) as client:
         for index in (0, 1, FRAMES - 1):
-            assert (out / "masks" / names[index]).read_bytes() == client.mask(frames[index]).png
+            assert (out / "masks" / names[index]).read_bytes() == client.mask(frames[index]).data
     assert (read_mask(out / "masks" / names[0]) != read_mask(out / "masks" / names[-1])).any()
 
 

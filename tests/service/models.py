@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import onnx
 
 from service.bucket import Bucket
 from service.engine.engine import Engine
@@ -109,3 +111,12 @@ def image(first: int = 0, bucket: Bucket = SMALL) -> np.ndarray:
 
 def later(seconds: float = SOON) -> float:
     return time.monotonic() + seconds
+
+
+def without_confidence(path: Path) -> Path:
+    """The built-in file without its output `confidence`, written to a path."""
+    model = onnx.load(BUILT_IN_MODEL)
+    (output,) = [output for output in model.graph.output if output.name == "confidence"]
+    model.graph.output.remove(output)
+    onnx.save(model, path)
+    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -14,18 +14,7 @@ from service.engine.engine import Engine
 from service.engine.session import Session
 from service.errors import EngineFailed, InvalidParameter
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
-from tests.service.models import SMALL, SOON, held_engine, image, later
-
-
-@pytest.fixture(scope="session")
-def without_confidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in file without its output `confidence`."""
-    model = onnx.load(BUILT_IN_MODEL)
-    (output,) = [output for output in model.graph.output if output.name == "confidence"]
-    model.graph.output.remove(output)
-    path = tmp_path_factory.mktemp("models") / "plain.onnx"
-    onnx.save(model, path)
-    return path
+from tests.service.models import SMALL, SOON, held_engine, image, later, without_confidence
 
 
 def test_who_asks_is_told_and_nobody_else() -> None:
@@ -48,8 +37,6 @@ def test_who_asks_is_told_and_nobody_else() -> None:
 
 def test_a_mask_alone_leaves_the_confidence_uncomputed() -> None:
     """What onnxruntime makes of the graph if nobody asks: nothing."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     plain = onnxruntime.InferenceSession(BUILT_IN_MODEL, options)
@@ -64,8 +51,8 @@ def test_a_mask_alone_leaves_the_confidence_uncomputed() -> None:
     assert len(np.unique(sure)) > 20
 
 
-def test_a_file_without_it_says_what_to_do(without_confidence: Path) -> None:
-    engine = Engine(CpuModel(without_confidence), (SMALL,), 4)
+def test_a_file_without_it_says_what_to_do(tmp_path: Path) -> None:
+    engine = Engine(CpuModel(without_confidence(tmp_path / "plain.onnx")), (SMALL,), 4)
     engine.start()
     engine.wait_ready()
     assert not engine.has_confidence

@@ -87,6 +87,13 @@ def test_pictures_that_are_done_leave_one_by_one(line: Line) -> None:
     assert line.inside == 0
 
 
+def test_what_is_given_up_ends_once(line: Line) -> None:
+    with line.queued(LONG, pictures=2) as pieces:
+        pass
+    pieces.end(done=False)  # of work that was cancelled and ends later
+    assert line.inside == 0
+
+
 def test_an_empty_line_lets_any_request_try(line: Line) -> None:
     with line.queued(time_left=0.1, pictures=4):
         assert line.inside == 4

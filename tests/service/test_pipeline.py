@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service import pipeline as module
+from service import source as module
 from service.engine.engine import Engine
 from service.errors import SlowUpload
 from service.house import House

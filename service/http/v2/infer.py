@@ -17,15 +17,14 @@ from service.http.upload import read_body
 from service.http.v2.body import split, unpack
 from service.http.v2.describe import OUTPUTS
 from service.http.v2.inputs import read_pictures
-from service.http.v2.messages import InferRequest, parse
+from service.http.v2.messages import MAX_BATCH, InferRequest, parse
 from service.http.v2.outputs import Made, Maker, choose_outputs, write
-from service.pipeline import Pipeline, Source
+from service.pipeline import Pipeline
 from service.preferences import parse_preferences
+from service.source import Source
 from service.visit import Visit
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-OBJECT = 32
-"""Bytes that an element of an array in JSON takes in memory at most, with its place in a list."""
 ENCODINGS = {"gzip": 31, "deflate": 15}
 """The encodings of answers, by the window bits that make zlib write them."""
 
@@ -56,12 +55,13 @@ async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit
     encoding = headers.get("content-encoding", "")
     data = await work(visit, "decode", lambda: unpack(body, encoding, pipeline.max_bytes))
     text, binary = split(data, headers.get(HEADER_LENGTH))
-    # What is unpacked lies beside what was sent, and objects take more than their text.
-    house.hold(visit, (0 if data is body else len(data)) + OBJECT * text.count(b","))
+    # Beside what was sent lie what it is unpacked to and its JSON without the pictures' numbers.
+    house.hold(visit, (0 if data is body else len(data)) + len(text))
+    max_batch = min(MAX_BATCH, pipeline.line.limit)
 
     def read() -> tuple[InferRequest, list[Source]]:
-        asked = parse(text)
-        return asked, read_pictures(asked, binary, pipeline.max_pixels)
+        asked, numbers = parse(text)
+        return asked, read_pictures(asked, numbers, binary, max_batch, pipeline.max_pixels)
 
     asked, pictures = await work(visit, "decode", read)
     outputs = choose_outputs(asked, [tensor.name for tensor in OUTPUTS])

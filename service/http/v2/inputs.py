@@ -12,18 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidParameter, TooManyPixels
-from service.http.v2.messages import ENCODED, IMAGE, MAX_BATCH, InferRequest, InputTensor
-from service.pipeline import Source
+from service.http.v2.messages import ENCODED, IMAGE, InferRequest, InputTensor
+from service.http.v2.numbers import read_numbers
+from service.source import Source
 
 LENGTH = struct.Struct("<I")
 
 
-def read_pictures(request: InferRequest, binary: memoryview, max_pixels: int) -> list[Source]:
+def read_pictures(
+    request: InferRequest,
+    numbers: bytes | None,
+    binary: memoryview,
+    max_batch: int,
+    max_pixels: int,
+) -> list[Source]:
     """The pictures of a request, in its order.
 
     Args:
         request: names the tensor.
+        numbers: its elements, if the JSON has whole numbers.
         binary: what followed the JSON.
+        max_batch: pictures at most.
         max_pixels: of one picture.
 
     Raises:
@@ -38,10 +47,10 @@ def read_pictures(request: InferRequest, binary: memoryview, max_pixels: int) ->
     (tensor,) = request.inputs
     given = _binary_of(tensor, binary)
     if tensor.name == ENCODED:
-        _check(tensor, "BYTES", ("N",))
+        _check(tensor, "BYTES", ("N",), max_batch)
         return _files(tensor, given)
-    _check(tensor, "UINT8", ("N", "H", "W", 3))
-    return list(_pixels(tensor, given, max_pixels))
+    _check(tensor, "UINT8", ("N", "H", "W", 3), max_batch)
+    return list(_pixels(tensor, numbers, given, max_pixels))
 
 
 def _binary_of(tensor: InputTensor, binary: memoryview) -> memoryview | None:
@@ -63,7 +72,9 @@ def _binary_of(tensor: InputTensor, binary: memoryview) -> memoryview | None:
     return None if size is None else binary
 
 
-def _check(tensor: InputTensor, datatype: str, shape: tuple[str | int, ...]) -> None:
+def _check(
+    tensor: InputTensor, datatype: str, shape: tuple[str | int, ...], max_batch: int
+) -> None:
     fits = len(tensor.shape) == len(shape) and all(
         size == wanted if isinstance(wanted, int) else size > 0
         for size, wanted in zip(tensor.shape, shape, strict=True)
@@ -74,14 +85,14 @@ def _check(tensor: InputTensor, datatype: str, shape: tuple[str | int, ...]) -> 
             f"input {tensor.name!r}: send {datatype} [{wanted}]; "
             f"found {tensor.datatype[:40]} {tensor.shape}"
         )
-    if tensor.shape[0] > MAX_BATCH:
+    if tensor.shape[0] > max_batch:
         raise InvalidParameter(
-            f"input {tensor.name!r}: {tensor.shape[0]} pictures; the limit is {MAX_BATCH}"
+            f"input {tensor.name!r}: {tensor.shape[0]} pictures; the limit is {max_batch}"
         )
 
 
 def _pixels(
-    tensor: InputTensor, binary: memoryview | None, max_pixels: int
+    tensor: InputTensor, numbers: bytes | None, binary: memoryview | None, max_pixels: int
 ) -> Iterator[NDArray[np.uint8]]:
     _, height, width, _ = tensor.shape
     if height * width > max_pixels:
@@ -94,7 +105,7 @@ def _pixels(
         data = binary
     else:
         try:
-            data = bytes(tensor.data or ())
+            data = bytes(tensor.data or ()) if numbers is None else read_numbers(numbers)
         except (TypeError, ValueError) as error:
             raise InvalidParameter(
                 f"input {tensor.name!r}: its data are whole numbers from 0 to 255"

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from service.errors import InvalidParameter
+from service.http.v2.numbers import cut_numbers
 
 IMAGE, ENCODED = "image", "encoded"
 MASK, PNG = "mask", "png"
 MAX_BATCH = 64
 """Pictures in one request at most; all of them wait in the house at the same time."""
 MAX_MARKS = 10_000
-"""Brackets, braces and quotes that a request of that many pictures does not come near."""
-NUMBERS = re.compile(rb'("data"\s*:\s*)\[([\[\]\d\s,]*)\]')
-"""The elements of a tensor of whole numbers. A quote inside a string is escaped, so that what
-looks like the name of a member is one."""
+"""Brackets, braces, quotes and commas in the JSON of a request; one of use has fewer."""
 
 Parameters = dict[str, Any]
 
@@ -59,22 +56,24 @@ class InferRequest(BaseModel):
         return given / 1e6
 
 
-def parse(text: bytes) -> InferRequest:
+def parse(text: bytes) -> tuple[InferRequest, bytes | None]:
     """The request in some JSON.
 
-    Arrays in arrays of numbers become one, as their order is the same; that leaves few objects
-    to make of a large text.
+    Returns:
+        The request, and the elements of its tensor, if they are whole numbers: digits with commas
+        between, which are not in its `data`.
 
     Raises:
         InvalidParameter: it is not JSON, not such a request, or made to cost time.
     """
-    flat = NUMBERS.sub(lambda found: found[1] + b"[%b]" % found[2].translate(None, b"[]"), text)
-    if sum(map(flat.count, (b"[", b"{", b'"'))) > MAX_MARKS:
+    text, numbers = cut_numbers(text)
+    if sum(map(text.count, (b"[", b"{", b'"', b","))) > MAX_MARKS:
         raise InvalidParameter(
-            "the request's JSON has too many parts: send tensors as flat arrays or binary data"
+            "the request's JSON has too many parts: a picture is one tensor of whole numbers from "
+            "0 to 255, or binary data"
         )
     try:
-        return InferRequest.model_validate_json(flat)
+        return InferRequest.model_validate_json(text), numbers
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))[:80] or "the request's JSON"

@@ -68,6 +68,17 @@ def test_the_lines_are_copied(visit: Visit, program: str) -> None:
     assert copied == visit.page.inner_text(f"#{program}")
 
 
+def test_they_are_copied_without_a_clipboard_too(visit: Visit) -> None:
+    """Over plain HTTP from another machine browsers have the old way only."""
+    visit.page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined });"
+        "document.addEventListener('copy', () => (window.copied = String(getSelection())));"
+    )
+    visit.show("street.jpg", STREET)
+    visit.page.click("[data-copy=python]")
+    assert visit.page.evaluate("window.copied") == visit.page.inner_text("#python")
+
+
 def test_names_that_could_be_read_otherwise_become_ids(visit: Visit) -> None:
     visit.open()
     labels = ["sky", "a, b", "7", "Tree", "tree", " x", "ok now"]

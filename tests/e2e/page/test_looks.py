@@ -131,6 +131,7 @@ def test_all_of_it_by_keyboard(visit: Visit, address: str) -> None:
         visit.page.keyboard.press(key)
         told.add(visit.page.inner_text("#tip"))
         assert visit.page.inner_text("#tip") == labels[under_cross(visit.page, ids)]
+        assert visit.page.inner_text("#spoken") == visit.page.inner_text("#tip")
     assert len(told) > 2
     visit.page.keyboard.press("Escape")
     expect(visit.page.locator("#tip")).to_be_hidden()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -100,6 +101,28 @@ def test_what_is_dropped_without_a_file_is_told(visit: Visit) -> None:
     visit.open()
     visit.page.evaluate(DROP, ["drop", None, []])
     assert "is no file" in visit.page.inner_text("#notice")
+
+
+def test_a_file_that_cannot_be_read_is_told(visit: Visit, tmp_path: Path) -> None:
+    """As a folder cannot, or what was taken away since."""
+    visit.open()
+    visit.page.evaluate(
+        "() => document.body.append(Object.assign(document.createElement('input'),"
+        " { type: 'file', id: 'held' }))"
+    )
+    picture = tmp_path / "gone.jpg"
+    picture.write_bytes(STREET)
+    visit.page.set_input_files("#held", picture)
+    picture.unlink()
+    visit.page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(document.getElementById("held").files[0]);
+          document.body.dispatchEvent(
+            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(visit.page.locator("#notice-detail")).to_contain_text("gone.jpg cannot be read")
 
 
 def test_the_sample_and_the_camera(visit: Visit) -> None:

@@ -1,0 +1,26 @@
+"""What pictures come as."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.images.decode import Picture, decode, from_array
+from service.settings import Settings
+
+Source = bytes | NDArray[np.uint8]
+"""A picture as a file's bytes, or as pixels uint8 [H, W, 3], RGB."""
+
+
+def read(
+    source: Source, settings: Settings, enough: int | None = None, unasked: int | None = None
+) -> Picture:
+    """The picture of a source, within the limits of the settings: see `decode`."""
+    if isinstance(source, bytes):
+        return decode(source, settings.max_pixels, enough, settings.formats, unasked)
+    return from_array(source, settings.max_pixels)
+
+
+def file_of(source: Source) -> bytes:
+    """The file, if the picture came as one."""
+    return source if isinstance(source, bytes) else b""

@@ -1,0 +1,77 @@
+"""Servers that are busy, slow, restarted or not there."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from service.client import ClientError, NoAnswer, ProblemError
+from tests.client.conftest import Connect
+from tests.e2e.conftest import FAST, serving
+from tests.e2e.test_load import SLOW, crowd
+from tests.e2e.test_operation import read_metrics
+from tests.service import pictures
+from tests.service.models import SOON
+
+PNG = pictures.encoded(pictures.photo(160, 120), "PNG")
+
+
+def test_a_busy_server_is_asked_again_when_it_says_so(connect: Connect) -> None:
+    with (
+        serving(*SLOW, "--queue-limit", "2") as running,
+        httpx.Client(base_url=running.url, timeout=SOON) as plain,
+        crowd(running, 2) as others,
+    ):
+        with connect(running.url, retries=0) as hasty, pytest.raises(ProblemError) as caught:
+            hasty.mask(PNG)
+        assert (caught.value.status, caught.value.reason) == (503, "queue_full")
+        assert caught.value.retry_after is not None
+        assert caught.value.retry_after >= 1
+        with connect(running.url, timeout=SOON) as patient:
+            assert patient.mask(PNG).ids.shape == (120, 160)
+        assert [other.result().status_code for other in others] == [200, 200]
+        seen = read_metrics(plain)
+        refusals = seen[("deeplab_requests_total", "queue_full", "/v1/mask", "503")]
+        assert refusals >= 1
+
+
+def test_a_call_ends_when_its_time_is_over(connect: Connect) -> None:
+    with (
+        serving(*SLOW) as running,
+        connect(running.url, timeout=SOON) as client,
+        crowd(running, 4),
+    ):
+        with pytest.raises(ClientError) as caught:
+            client.mask(PNG, timeout=0.4)
+        told = getattr(caught.value, "reason", "the client gave up first")
+        assert told in ("deadline", "no_time", "the client gave up first")
+        assert client.mask(PNG).ids.shape == (120, 160)
+
+
+def test_a_server_that_restarts_loses_no_call(connect: Connect) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = (*FAST, "--port", str(port))
+    with (
+        connect(f"http://127.0.0.1:{port}", timeout=SOON, retries=100) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        with serving(*flags):
+            before = client.mask(PNG).data
+        answer = pool.submit(client.mask, PNG)
+        with serving(*flags):
+            assert answer.result().data == before
+
+
+def test_a_server_that_is_not_there_is_told(connect: Connect) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with connect(f"http://127.0.0.1:{taken.getsockname()[1]}", retries=1) as client:
+            with pytest.raises(NoAnswer, match=r"no answer from http://127.0.0.1:\d+/readyz: "):
+                client.ready()
+            with pytest.raises(NoAnswer, match="/v1/mask"):
+                client.mask(PNG, timeout=0)
