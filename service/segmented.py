@@ -72,6 +72,11 @@ class Segmented:
         """Class ids uint8 [H, W] at the size of the upload."""
         return self._fitted.restore(self._model_mask)
 
+    def sureness(self) -> NDArray[np.uint8]:
+        """255 times the probability of each class of `mask`, which was asked for."""
+        assert self._model_confidence is not None
+        return self._fitted.restore(self._model_confidence)
+
     def photo(self) -> Image.Image:
         """The upload itself, upright, RGB, at its full size."""
         return self._photo or self._decode_photo().image

@@ -231,11 +231,14 @@ def test_each_class_is_a_stroke(
     assert len({region["id"] for region in regions}) == len(regions) == len(names)
     labels = client.get("/v1/models").json()["models"][0]["labels"]
     mask = own_mask(client, PHOTO)
+    scores = [region["score"] for region in regions]
+    assert min(scores) <= prediction["score"] <= max(scores)
     for region in regions:
         (label,) = region["value"]["brushlabels"]
         assert label.isupper()
         (index,) = (i for i, name in enumerate(labels) if name.upper() == label)
         assert np.array_equal(painted(region), mask == index)
+        assert 1 / len(labels) - 0.01 < region["score"] <= 1
         kind = region["from_name"], region["to_name"], region["type"], region["value"]["format"]
         assert kind == ("paint", "photo", "brushlabels", "rle")
         assert (region["original_width"], region["original_height"]) == (120, 80)

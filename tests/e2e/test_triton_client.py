@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.e2e.conftest import FAST, Server, serving
 from tests.service import pictures
+from tests.service.models import without_confidence
 
 MODEL = "camvid-mobilenetv2"
 PHOTO = pictures.photo(160, 120)
@@ -89,7 +91,7 @@ def test_a_model_says_what_it_takes(triton: InferenceServerClient) -> None:
         "encoded": ("BYTES", [-1]),
     }
     outputs = {tensor["name"]: tensor["datatype"] for tensor in about["outputs"]}
-    assert outputs["mask"] == "UINT8" and outputs["png"] == "BYTES"
+    assert outputs == {"mask": "UINT8", "png": "BYTES", "confidence": "UINT8"}
     (version,) = about["versions"]
     assert triton.is_model_ready(MODEL) and triton.is_model_ready(MODEL, version)
     assert triton.get_model_metadata(MODEL, version) == about
@@ -158,6 +160,32 @@ def test_encoded_pictures_become_masks_or_pngs(
     assert len(pngs) == 3
     for png, mask in zip(pngs, expected.values(), strict=True):
         assert np.array_equal(decoded(png), mask)
+
+
+def test_a_model_says_how_sure_it_is(triton: InferenceServerClient) -> None:
+    outputs = [*requested("confidence"), *requested("mask", binary=False)]
+    files = files_input(JPEG, pictures.encoded(pictures.photo(160, 120, 5), "JPEG"))
+    answer = triton.infer(MODEL, files, outputs=outputs)
+    sure, masks = answer.as_numpy("confidence"), answer.as_numpy("mask")
+    assert sure.shape == masks.shape == (2, 120, 160)
+    # The likeliest of eleven classes has more than an eleventh.
+    assert sure.min() > 255 / 11 - 1
+    assert len(np.unique(sure)) > 20
+    singly = triton.infer(MODEL, files_input(JPEG), outputs=requested("confidence"))
+    assert np.array_equal(singly.as_numpy("confidence")[0], sure[0])
+
+
+def test_a_model_that_cannot_tell_does_not_offer_it(tmp_path: Path) -> None:
+    file = without_confidence(tmp_path / "plain.onnx")
+    with serving(*FAST, "--model", str(file)) as running:
+        client = InferenceServerClient(running.url.removeprefix("http://"))
+        outputs = client.get_model_metadata(MODEL)["outputs"]
+        assert {tensor["name"] for tensor in outputs} == {"mask", "png"}
+        with pytest.raises(InferenceServerException, match="one of mask, png") as failed:
+            client.infer(MODEL, files_input(JPEG), outputs=requested("confidence"))
+        assert failed.value.status() == "400"
+        assert client.infer(MODEL, files_input(JPEG)).as_numpy("mask").shape == (1, 120, 160)
+        client.close()
 
 
 def test_masks_of_several_sizes_are_no_tensor(

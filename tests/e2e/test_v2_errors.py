@@ -95,7 +95,6 @@ def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> 
         ([{**IMAGE, "shape": [1, 3, 2, 2], "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
         ([{**IMAGE, "shape": [0, 2, 2, 3], "data": []}], "send UINT8 [N, H, W, 3]"),
         ([{**IMAGE, "shape": [-1, 2, 2, 3], "data": []}], "inputs.0.shape.0"),
-        ([{**IMAGE, "shape": [65, 1, 1, 3], "data": [1] * 195}], "65 pictures; the limit is 64"),
         ([{**IMAGE, "parameters": {"binary_data_size": 12}}], "0 bytes follow the JSON"),
         ([{**IMAGE, "parameters": {"shared_memory_region": "x"}}], "shared memory"),
         ([{**ENCODED, "datatype": "UINT8", "data": TWELVE}], "send BYTES [N]"),
@@ -256,7 +255,12 @@ def test_a_batch_is_no_larger_than_the_line() -> None:
     tensor = {"name": "image", "datatype": "UINT8", "shape": [3, 1, 1, 3], "data": [1] * 9}
     with serving(*FAST, "--queue-limit", "2") as running:
         answer = httpx.post(running.url + INFER, json={"inputs": [tensor]})
-        refused(answer, 400, "3 pictures; the limit is 2")
+        refused(answer, 413, "3 pictures; the limit is 2")
+
+
+def test_a_batch_has_a_limit(client: httpx.Client) -> None:
+    tensor = {**IMAGE, "shape": [65, 1, 1, 3], "data": [1] * 195}
+    refused(client.post(INFER, json={"inputs": [tensor]}), 413, "65 pictures; the limit is 64")
 
 
 def test_a_full_house_says_when_to_come_again(client: httpx.Client) -> None:
@@ -292,6 +296,7 @@ def test_who_hangs_up_is_not_computed_for(client: httpx.Client) -> None:
 def test_errors_are_counted_by_their_reason(client: httpx.Client) -> None:
     client.get("/v2/nothing")
     client.post(INFER, content=b"")
+    httpx.get(f"{client.base_url}/v2")
     text = client.get("/metrics").text
     route = f'route="{ROUTE}",status="400"'
     assert f'deeplab_requests_total{{reason="invalid_parameter",{route}}}' in text

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from service.ahead import in_order
 from service.errors import (
     InvalidParameter,
     MalformedRequest,
@@ -81,35 +82,31 @@ async def predict(pipeline: Pipeline, asked: PredictRequest, pictures: Pictures)
             capacity.
     """
     target = read_target(asked.label_config, pipeline.engine.card.labels)
-    # As many as keep the model busy while others are fetched.
-    places = asyncio.Semaphore(2 * pipeline.engine.capacity)
 
     async def one(task: Task) -> bytes | RequestError:
-        async with places:
-            try:
-                return await _predict_one(pipeline, task, target, pictures)
-            except OF_A_PICTURE as error:
-                log.warning("task %.40r of Label Studio has no prediction: %s", task.id, error)
-                return error
+        try:
+            return await _predict_one(pipeline, task, target, pictures)
+        except OF_A_PICTURE as error:
+            log.warning("task %.40r of Label Studio has no prediction: %s", task.id, error)
+            return error
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(task)) for task in asked.tasks]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    found = [task.result() for task in tasks]
+    jobs = (one(task) for task in asked.tasks)
+    # As many as keep the model busy while others are fetched.
+    async with aclosing(in_order(jobs, 2 * pipeline.busy)) as results:
+        found = [result async for result in results]
     failures = [one for one in found if isinstance(one, RequestError)]
     if len(failures) == len(found):
         raise failures[0]
     version = json.dumps(version_of(pipeline))
     empty = f'{{"result": [], "score": 0.0, "model_version": {version}}}'.encode()
-    results = b", ".join(one if isinstance(one, bytes) else empty for one in found)
-    return b'{"results": [%b], "model_version": %b}' % (results, version.encode())
+    written = b", ".join(one if isinstance(one, bytes) else empty for one in found)
+    return b'{"results": [%b], "model_version": %b}' % (written, version.encode())
 
 
 async def _predict_one(pipeline: Pipeline, task: Task, target: Target, pictures: Pictures) -> bytes:
     if target.key not in task.data:
         raise InvalidParameter(f"the task has no {target.key!r} in its data")
+    sure = pipeline.engine.has_confidence
     with pipeline.visit() as visit:
 
         def hold(size: int) -> None:
@@ -121,10 +118,19 @@ async def _predict_one(pipeline: Pipeline, task: Task, target: Target, pictures:
             mask = found.mask()
             present = [index for index in np.unique(mask).tolist() if index in target.labels]
             regions = [_region(mask == index, target, target.labels[index]) for index in present]
-            prediction = {"result": regions, "model_version": version_of(pipeline)}
+            prediction: dict[str, Any] = {"result": regions, "model_version": version_of(pipeline)}
+            if sure:
+                prediction["score"] = _score(found.confidence)
+                for index, region in zip(present, regions, strict=True):
+                    region["score"] = _score(found.confidence[found.model_mask == index])
             return json.dumps(prediction).encode()
 
-        return await pipeline.answer(picture, visit, write)
+        return await pipeline.answer(picture, visit, write, sure)
+
+
+def _score(confidence: NDArray[np.uint8]) -> float:
+    """The mean of it, from 0 to 1; 0 of a class too thin for the model's own size."""
+    return round(float(confidence.mean()) / 255, 4) if confidence.size else 0.0
 
 
 def _region(binary: NDArray[np.bool_], target: Target, label: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from service.engine.engine import Engine
-from service.http.v2.messages import ENCODED, IMAGE, MASK, PNG
+from service.http.v2.messages import CONFIDENCE, ENCODED, IMAGE, MASK, PNG
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters")
 PLATFORM = "onnxruntime_onnx"
@@ -32,6 +32,12 @@ class Tensor(NamedTuple):
 INPUTS = (Tensor(IMAGE, "UINT8", (-1, -1, -1, 3)), Tensor(ENCODED, "BYTES", (-1,)))
 """Exactly one of them is sent."""
 OUTPUTS = (Tensor(MASK, "UINT8", (-1, -1, -1)), Tensor(PNG, "BYTES", (-1,)))
+SURE = Tensor(CONFIDENCE, "UINT8", (-1, -1, -1))
+
+
+def outputs_of(engine: Engine) -> tuple[Tensor, ...]:
+    """What may be asked for of a model."""
+    return (*OUTPUTS, SURE) if engine.has_confidence else OUTPUTS
 
 
 def server_metadata(controllable: bool) -> dict[str, Any]:
@@ -47,7 +53,7 @@ def model_metadata(engine: Engine, versions: Iterable[int]) -> dict[str, Any]:
         "versions": [str(version) for version in sorted(versions)],
         "platform": PLATFORM,
         "inputs": [tensor.metadata() for tensor in INPUTS],
-        "outputs": [tensor.metadata() for tensor in OUTPUTS],
+        "outputs": [tensor.metadata() for tensor in outputs_of(engine)],
     }
 
 
@@ -69,7 +75,7 @@ def model_config(engine: Engine) -> dict[str, Any]:
         "backend": "onnxruntime",
         "max_batch_size": 0,
         "input": [{**tensor.config(), "optional": True} for tensor in INPUTS],
-        "output": [tensor.config() for tensor in OUTPUTS],
+        "output": [tensor.config() for tensor in outputs_of(engine)],
         "parameters": {
             name: {"string_value": value if isinstance(value, str) else json.dumps(value)}
             for name, value in about.items()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import Request
@@ -12,12 +12,13 @@ from fastapi.responses import Response
 from isal import isal_zlib
 from starlette.datastructures import Headers
 
+from service.ahead import in_order
 from service.http.serve import walk
 from service.http.upload import read_body
 from service.http.v2.body import split, unpack
-from service.http.v2.describe import OUTPUTS
+from service.http.v2.describe import outputs_of
 from service.http.v2.inputs import read_pictures
-from service.http.v2.messages import MAX_BATCH, InferRequest, parse
+from service.http.v2.messages import CONFIDENCE, InferRequest, parse
 from service.http.v2.outputs import Made, Maker, choose_outputs, write
 from service.pipeline import Pipeline
 from service.preferences import parse_preferences
@@ -57,14 +58,14 @@ async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit
     text, binary = split(data, headers.get(HEADER_LENGTH))
     # Beside what was sent lie what it is unpacked to and its JSON without the pictures' numbers.
     house.hold(visit, (0 if data is body else len(data)) + len(text))
-    max_batch = min(MAX_BATCH, pipeline.line.limit)
+    max_batch = pipeline.several.pictures
 
     def read() -> tuple[InferRequest, list[Source]]:
         asked, numbers = parse(text)
         return asked, read_pictures(asked, numbers, binary, max_batch, pipeline.max_pixels)
 
     asked, pictures = await work(visit, "decode", read)
-    outputs = choose_outputs(asked, [tensor.name for tensor in OUTPUTS])
+    outputs = choose_outputs(asked, [tensor.name for tensor in outputs_of(pipeline.engine)])
     if asked.timeout:
         visit.deadline = min(visit.deadline, time.monotonic() + asked.timeout)
     maker = Maker(outputs, card.palette, pipeline.max_pixels)
@@ -81,23 +82,20 @@ async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit
 async def segment_all(
     pipeline: Pipeline, pictures: Sequence[Source], visit: Visit, maker: Maker
 ) -> list[Made]:
-    """The outputs of each picture, in order; one failure gives all of them up.
+    """The outputs of each picture, in order; one failure gives all of them up."""
+    sure = CONFIDENCE in maker.outputs
+    if len(pictures) == 1:
+        return [await pipeline.answer(pictures[0], visit, maker.make, sure)]
+    visit.pictures = len(pictures)
+    with pipeline.house.queued(visit, visit.pictures) as pieces:
 
-    Every picture but the first, which takes the place of its request, is let in by itself: the
-    bounds of the house count pictures.
-    """
+        async def one(picture: Source) -> Made:
+            with pieces.one(), pipeline.house.part(visit) as part:
+                return await pipeline.answer_queued(picture, part, maker.make, sure)
 
-    async def further(picture: Source) -> Made:
-        with pipeline.visit(visit.time_left) as own:
-            return await pipeline.answer(picture, own, maker.make)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(pipeline.answer(pictures[0], visit, maker.make))]
-            tasks += [group.create_task(further(picture)) for picture in pictures[1:]]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return [task.result() for task in tasks]
+        jobs = (one(picture) for picture in pictures)
+        async with aclosing(in_order(jobs, pipeline.busy)) as made:
+            return [outputs async for outputs in made]
 
 
 def respond(

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidParameter, TooManyPixels
+from service.errors import InvalidParameter, TooManyPictures, TooManyPixels
 from service.http.v2.messages import ENCODED, IMAGE, InferRequest, InputTensor
 from service.http.v2.numbers import read_numbers
 from service.source import Source
@@ -38,6 +38,7 @@ def read_pictures(
     Raises:
         InvalidParameter: not exactly one of the two inputs, or its shape, datatype or size is
             not what is taken.
+        TooManyPictures: more than `max_batch`.
         TooManyPixels: larger pictures than `max_pixels`.
     """
     names = [tensor.name for tensor in request.inputs]
@@ -86,7 +87,7 @@ def _check(
             f"found {tensor.datatype[:40]} {tensor.shape}"
         )
     if tensor.shape[0] > max_batch:
-        raise InvalidParameter(
+        raise TooManyPictures(
             f"input {tensor.name!r}: {tensor.shape[0]} pictures; the limit is {max_batch}"
         )
 

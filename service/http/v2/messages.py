@@ -10,9 +10,7 @@ from service.errors import InvalidParameter
 from service.http.v2.numbers import cut_numbers
 
 IMAGE, ENCODED = "image", "encoded"
-MASK, PNG = "mask", "png"
-MAX_BATCH = 64
-"""Pictures in one request at most; all of them wait in the house at the same time."""
+MASK, PNG, CONFIDENCE = "mask", "png", "confidence"
 MAX_MARKS = 10_000
 """Brackets, braces, quotes and commas in the JSON of a request; one of use has fewer."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.contract import Colour
 from service.errors import InvalidParameter, TooManyBytes, TooManyPixels
 from service.http.v2.inputs import LENGTH
-from service.http.v2.messages import MASK, PNG, InferRequest
+from service.http.v2.messages import CONFIDENCE, MASK, PNG, InferRequest
 from service.images.png import palette_png
 from service.segmented import Segmented
 
@@ -68,15 +68,19 @@ class Maker:
         height, width = found.size
         with self._lock:
             self._pixels += height * width
-            if MASK in self.outputs and self._pixels > self.max_pixels:
+            if self._pixels > self.max_pixels and {MASK, CONFIDENCE} & self.outputs.keys():
                 raise TooManyPixels(
                     f"the masks of this request have more than {self.max_pixels} pixels in all: "
                     f"send fewer pictures at once, or ask for the output {PNG!r}"
                 )
-        mask = found.mask()
         made: Made = {}
         for name in self.outputs:
-            made[name] = palette_png(mask, self.palette) if name == PNG else mask
+            if name == CONFIDENCE:
+                made[name] = found.sureness()
+            elif name == PNG:
+                made[name] = palette_png(found.mask(), self.palette)
+            else:
+                made[name] = found.mask()
         return made
 
 
