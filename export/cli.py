@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -48,9 +47,6 @@ def main() -> None:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         sys.exit(f"deeplab: there is no command {name!r}{meant}\n\n{usage}")
-    if not sys.stderr.isatty():
-        # A bar fills a log with carriage returns. It is set before anything imports tqdm.
-        os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         import_module(f"export.commands.{COMMANDS[name].module}").main(name, arguments)
     except ModuleNotFoundError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from export.errors import UserError
+from export.progress import progress
 
 CHUNK = 1 << 16
 TIMEOUT = 30.0
@@ -86,12 +87,10 @@ def _store(response: http.client.HTTPResponse, partial: Path, have: int) -> None
     done = have if resumed else 0
     length = response.headers.get("Content-Length")
     total = done + int(length) if length is not None else None
-    with (
-        partial.open("ab" if resumed else "wb") as file,
-        tqdm(
-            desc="downloading", total=total, initial=done, unit="B", unit_scale=True, leave=False
-        ) as bar,
-    ):
+    bar: tqdm[None] = progress(
+        desc="downloading", total=total, initial=done, unit="B", unit_scale=True, leave=False
+    )
+    with partial.open("ab" if resumed else "wb") as file, bar:
         while chunk := response.read(CHUNK):
             file.write(chunk)
             done += len(chunk)

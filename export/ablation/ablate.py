@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tqdm import tqdm
-
 from export.ablation.backbone import shared_backbone
 from export.ablation.designs import Design, designs
 from export.ablation.result import Result, comparable, measured
@@ -16,6 +14,7 @@ from export.ablation.running import finish
 from export.ablation.shrink import shrunk_config
 from export.data.datasets import load_dataset
 from export.errors import UserError
+from export.progress import progress
 from export.training.config import TrainConfig
 
 RESULT = "result.json"
@@ -68,7 +67,7 @@ def ablate(config: AblateConfig) -> list[Result]:
     common = common_settings(config, base, checksum)
     todo = [(seed, design) for seed in config.seeds for design in designs(config.tables)]
     results = []
-    for seed, design in tqdm(todo, "grid", unit="run"):
+    for seed, design in progress(todo, "grid", unit="run"):
         run = dataclasses.replace(
             base,
             seed=seed,

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from export.data.datasets import DataConfig, DataSet, Sample, read_pair
 from export.files import write_whole
+from export.progress import progress
 
 
 def shrunk(dataset: DataSet, width: int, folder: Path) -> None:
@@ -21,7 +21,9 @@ def shrunk(dataset: DataSet, width: int, folder: Path) -> None:
     Pictures are averaged over areas and label maps sampled, so no class is invented.
     """
     names = unique_names(dataset.samples)
-    bar = tqdm(zip(names, dataset.samples, strict=True), "shrinking", len(names), unit="picture")
+    bar = progress(
+        zip(names, dataset.samples, strict=True), "shrinking", len(names), unit="picture"
+    )
     for name, sample in bar:
         image_path, mask_path = (folder / kind / f"{name}.png" for kind in ("images", "masks"))
         if image_path.is_file() and mask_path.is_file():

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from export.errors import UserError
+from export.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +28,7 @@ def in_threads(
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         results = pool.map(attempt, items)
-        bar = tqdm(results, label, len(items), unit="file", leave=False)
+        bar = progress(results, label, len(items), unit="file", leave=False)
         yield from zip(items, bar, strict=True)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for thousands of files

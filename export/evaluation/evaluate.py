@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from tqdm import tqdm
 
 from export.data.datasets import DataSet, read_pair, require_classes
 from export.errors import UserError
@@ -19,6 +18,7 @@ from export.evaluation.predict import Predictor, segment, torch_predictor
 from export.evaluation.setting import Setting
 from export.evaluation.trimap import Trimap
 from export.graph.onnx_model import OnnxModel
+from export.progress import progress
 from export.weights.checkpoint import load_network
 from model import ModelConfig
 
@@ -73,7 +73,7 @@ def evaluate(
         UserError: a picture or mask cannot be used.
     """
     result = Evaluation(ConfusionMatrix.empty(len(dataset.labels.names)))
-    for sample in tqdm(dataset.samples, "evaluating", unit="picture", leave=False):
+    for sample in progress(dataset.samples, "evaluating", unit="picture", leave=False):
         image, truth = read_pair(sample, dataset.labels)
         size = setting.input_size(image.shape[0], image.shape[1], output_stride)
         start = time.perf_counter()

@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from export.data.datasets import DataSet
 from export.errors import UserError
 from export.evaluation.cost import cost_of
@@ -17,6 +15,7 @@ from export.evaluation.report import evaluate_file
 from export.evaluation.table_config import TableConfig, TableNetwork, TableRow
 from export.evaluation.text import aligned, billions
 from export.files import write_whole
+from export.progress import progress
 from export.weights.checkpoint import load_checkpoint
 from model import ModelConfig
 from model.resnet import MULTI_GRID
@@ -65,7 +64,7 @@ def measure_rows(config: TableConfig, dataset: DataSet, results: Results) -> dic
         if network.checkpoint is not None:
             require_model(name, network, network.checkpoint)
     measured = {}
-    for row in tqdm(config.rows, "rows", unit="row", leave=False):
+    for row in progress(config.rows, "rows", unit="row", leave=False):
         checkpoint = config.networks[row.network].checkpoint
         if checkpoint is None:
             continue
@@ -114,7 +113,7 @@ def key_of(checkpoint: Path, dataset: DataSet, setting: dict[str, Any]) -> str:
 def table_text(config: TableConfig, measured: dict[TableRow, float]) -> str:
     """The table: each row's setting, and ours beside the paper's."""
     rows = [list(HEADS)]
-    for row in tqdm(config.rows, "counting multiply-adds", unit="row", leave=False):
+    for row in progress(config.rows, "counting multiply-adds", unit="row", leave=False):
         rows.append(_cells(config, row, measured.get(row)))
     # A column that no row has anything in says nothing.
     kept = [

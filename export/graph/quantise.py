@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import tempfile
@@ -139,7 +140,7 @@ def to_int8(model: onnx.ModelProto, pictures: CalibrationDataReader) -> onnx.Mod
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
-            model,
+            copy.deepcopy(model),  # it moves the weights out of what it is given
             path,
             pictures,
             per_channel=True,

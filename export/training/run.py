@@ -18,6 +18,7 @@ from export.errors import Stopped, UserError
 from export.evaluation.evaluate import measure
 from export.evaluation.metrics import ConfusionMatrix
 from export.evaluation.predict import torch_predictor
+from export.progress import progress
 from export.training.config import TrainConfig
 from export.training.log import RunLog
 from export.training.loss import class_weights, pixel_weight, segmentation_loss
@@ -102,7 +103,9 @@ class Run:
         batches = draw_batches(
             self.training, config, self.info.step, processes.rank, processes.count
         )
-        bar = tqdm(total=config.steps, initial=self.info.step, desc="training", unit="step")
+        bar: tqdm[None] = progress(
+            total=config.steps, initial=self.info.step, desc="training", unit="step"
+        )
         with ExitStack() as stack:
             asked = stack.enter_context(stop_requests())
             stack.enter_context(bar)

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from export.data.augment import normalise
 from export.data.datasets import read_image
 from export.data.pictures import some_pictures
+from export.progress import progress
 from model.layers import ConvNorm
 
 CALIBRATION_SIDE = 513
@@ -67,7 +67,9 @@ def unfold(network: nn.Module, layers: list[ConvNorm], pictures: Path) -> None:
         for layer in layers
     ]
     with torch.no_grad():
-        for image in tqdm(_calibration_images(pictures), "measuring statistics", unit="picture"):
+        for image in progress(
+            _calibration_images(pictures), "measuring statistics", unit="picture"
+        ):
             network(image)
         for hook in hooks:
             hook.remove()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from safetensors.torch import save
 from torch import Tensor
-from tqdm import tqdm
 
 from export.errors import UserError
 from export.files import write_whole
+from export.progress import progress
 from export.weights import slim
 from export.weights.checkpoint import CheckpointInfo, backbone_of, save_checkpoint
 from export.weights.comparison import measure_agreement
@@ -82,7 +82,7 @@ def read_variables(bundle: TensorBundle) -> dict[str, Tensor]:
         if name != STEP and not OPTIMIZER.fullmatch(name) and not name.endswith(AVERAGE)
     }
     state = {}
-    for name in tqdm(sorted(wanted), "reading variables", unit="variable"):
+    for name in progress(sorted(wanted), "reading variables", unit="variable"):
         averaged = name + AVERAGE
         tensor = bundle.read(averaged if averaged in bundle.entries else name)
         if tensor.ndim != (4 if name.endswith("weights") else 1):

@@ -214,11 +214,10 @@ def test_a_stopped_process_saves_where_it_is(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    heard = ""
-    while "loss=" not in heard:
-        character = process.stderr.read(1)
-        assert character, heard
-        heard += character
+    steps = out / "log.jsonl"
+    while not steps.exists() or not steps.stat().st_size:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
     process.send_signal(stop)
     message = process.stderr.read()
     process.stderr.close()
