@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Message, Receive
 
@@ -73,7 +73,8 @@ async def read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
     """Name and bytes of each file in the field of a form; there is one at least.
 
     Raises:
-        MalformedRequest: the form cannot be read, holds more files than `most` or none there.
+        MalformedRequest: the form cannot be read, holds more files than `most`, none there or
+            something else.
     """
     parser = MultiPartParser(request.headers, request.stream(), max_files=most, max_fields=8)
     # The upload is counted and bounded in memory already; a disk could be full or read-only.
@@ -87,12 +88,23 @@ async def read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
         uploads = form.getlist(FIELD)
         files = [upload for upload in uploads if isinstance(upload, UploadFile)]
         if files and len(files) == len(uploads):
+            _refuse_others(form)
             return [(file.filename or "", await file.read()) for file in files]
         found = ", ".join(repr(name) for name in form) or "none"
         what = "is not a file" if uploads else f"is missing (fields: {found})"
         raise MalformedRequest(f"the form's field {FIELD!r} {what}")
     finally:
         await form.close()
+
+
+def _refuse_others(form: FormData) -> None:
+    """Refuse what would not be heeded, rather than answer as if it had not been sent."""
+    if others := sorted({name for name in form if name != FIELD}):
+        names = ", ".join(repr(name[:40]) for name in others)
+        raise MalformedRequest(
+            f"only the form's field {FIELD!r} is read, and this one also has {names}: parameters "
+            "stand in the URL, as in /v1/mask?classes=car"
+        )
 
 
 def limited(request: Request, max_bytes: int, hold: Callable[[int], None]) -> Request:

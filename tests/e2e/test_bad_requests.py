@@ -19,6 +19,11 @@ JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG", quality=95)
 CASES: dict[str, tuple[dict[str, Any], int, str]] = {
     "no body": ({}, 400, "no picture"),
     "wrong field": ({"files": {"picture": JPEG}}, 400, "'file' is missing (fields: 'picture')"),
+    "parameter as a field": (
+        {"data": {"classes": "car"}, "files": {"file": JPEG}},
+        400,
+        "this one also has 'classes': parameters stand in the URL",
+    ),
     "text field": ({"data": {"file": "x"}, "files": {"other": b"y"}}, 400, "'file' is not a file"),
     "no boundary": (
         {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
