@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from service.contract import INPUT, MASK
 from service.cores import usable_cores
 from service.engine.cpu import Shares, candidates
 
@@ -50,13 +51,13 @@ class Raw:
         sessions = [self._session(setting.threads) for _ in range(setting.sessions)]
         images = np.repeat(self._picture[None], setting.batch, axis=0)
         for session in sessions:
-            session.run(None, {"image": images})
+            session.run([MASK], {INPUT: images})
         runs: list[int] = []
         began = time.perf_counter()
 
         def work(session: onnxruntime.InferenceSession) -> None:
             while time.perf_counter() < began + seconds:
-                session.run(None, {"image": images})
+                session.run([MASK], {INPUT: images})
                 runs.append(setting.batch)
 
         threads = [threading.Thread(target=work, args=(session,)) for session in sessions]
@@ -69,4 +70,5 @@ class Raw:
     def _session(self, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # what is worse than a warning
         return onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
