@@ -88,7 +88,7 @@ def read_card(metadata: Mapping[str, str], source: str) -> ModelCard:
     if missing:
         raise ContractError(
             f"{source} breaks the contract: its metadata lacks {', '.join(missing)}; "
-            "write it with `deeplab export`"
+            "write it with `deeplab export`, or with `deeplab adopt` if it is another project's"
         )
     try:
         return ModelCard.model_validate(

@@ -135,19 +135,35 @@ def announce(url: str, models: Models, settings: Settings) -> None:
         pipeline.engine.wait_ready()
     if models.state not in ("ready", "empty"):
         return
-    names = ", ".join(sorted({pipeline.engine.card.name for pipeline in models})) or "no model"
+    names = sorted({pipeline.engine.card.name for pipeline in models})
     if settings.log_format == "json":
-        model = {"model": names, "provider": models.provider}
+        model = {"model": ", ".join(names) or "no model", "provider": models.provider}
         log.info("ready", extra={"url": url, **model})
         return
-    # From outside of a container neither the port nor the sample need be the same.
-    here = settings.host not in ANY_ADDRESS
-    sample = os.path.relpath(SAMPLE_PICTURE)
-    hint = f"try it:  curl -F file=@{sample} {url}/v1/overlay -o overlay.jpg\n" if here else ""
-    api = f" (API: {url}/docs)" if settings.docs else ""
+    words = _ready(url, names, models.provider, settings) if names else _empty(url, settings)
     with suppress(OSError):  # nobody reads it any more
-        print(
-            f"deeplab-serve: {names} on {models.provider} is ready at {url}{api}\n{hint}",
-            end="",
-            flush=True,
-        )
+        print(f"deeplab-serve: {words}", flush=True)
+
+
+def _ready(url: str, names: list[str], provider: str, settings: Settings) -> str:
+    """That pictures are welcome, and how to send the first one."""
+    api = f" (API: {url}/docs)" if settings.docs else ""
+    told = f"{', '.join(names)} on {provider} is ready at {url}{api}"
+    # From outside of a container neither the port nor the sample need be the same.
+    if settings.host in ANY_ADDRESS:
+        return told
+    call = f"{url}/v1/overlay"
+    if len(names) > 1 and settings.default_model is None:
+        call = f"'{call}?model={names[0]}'"
+    sample = os.path.relpath(SAMPLE_PICTURE)
+    return f"{told}\ntry it:  curl -F file=@{sample} {call} -o overlay.jpg"
+
+
+def _empty(url: str, settings: Settings) -> str:
+    """What a folder without a model needs."""
+    then = {
+        "none": " and start it again",
+        "poll": "",
+        "explicit": f" and POST to {url}/v2/repository/models/NAME/load",
+    }[settings.model_control]
+    return f"no model is ready at {url} yet: put NAME.onnx into {settings.models}{then}"

@@ -157,6 +157,8 @@ def _copied(buffer: onnxruntime.OrtValue) -> NDArray[np.uint8]:
 
 def _check_readable(path: Path) -> None:
     try:
+        if path.is_dir():
+            raise StartError(f"the model {path} is a folder; a folder of models is for --models")
         if not path.is_file():
             raise StartError(f"the model {path} does not exist or is not a file")
         path.open("rb").close()

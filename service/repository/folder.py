@@ -53,7 +53,12 @@ def list_models(folder: Path) -> Listing:
     complaints = set()
     try:
         for name, version, path in _candidates(folder):
-            if not re.fullmatch(NAME, name):
+            if version is None:
+                complaints.add(
+                    f"{path} is not used: its place is {folder / name}.onnx or "
+                    f"{folder / name / str(FIRST) / MODEL_FILE}"
+                )
+            elif not re.fullmatch(NAME, name):
                 complaints.add(
                     f"{path}: {name!r} cannot be the name of a model: use up to 64 letters, "
                     "digits, dots, dashes and underscores"
@@ -72,15 +77,17 @@ def list_models(folder: Path) -> Listing:
     return Listing(frozenset(entries.values()), frozenset(complaints))
 
 
-def _candidates(folder: Path) -> Iterator[tuple[str, int, Path]]:
-    """Name, version and file of whatever could be a model."""
+def _candidates(folder: Path) -> Iterator[tuple[str, int | None, Path]]:
+    """Name, version and file of whatever could be a model; no version where it cannot be served."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             for version in path.iterdir():
                 file = version / MODEL_FILE
-                if re.fullmatch(r"[1-9]\d{0,17}", version.name) and file.is_file():
+                if version.suffix == ".onnx":
+                    yield path.name, None, version
+                elif re.fullmatch(r"[1-9]\d{0,17}", version.name) and file.is_file():
                     yield path.name, int(version.name), file
         elif path.suffix == ".onnx":
             yield path.stem, FIRST, path

@@ -36,5 +36,8 @@ async def _follow(models: Models, repository: Repository, settings: Settings) ->
     await repository.load_all()
     if not list(models):
         log.warning("no model could be loaded from %s", settings.models)
+    elif (default := settings.default_model) and not models.versions(default):
+        names = ", ".join(sorted({pipeline.engine.card.name for pipeline in models}))
+        log.warning("the default model %r is not loaded; loaded: %s", default, names)
     if settings.model_control == "poll":
         await repository.watch()

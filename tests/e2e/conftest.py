@@ -60,7 +60,8 @@ def serving(
             server.output.append(line)
             if found := re.search(r'ready at (http://\S+)|"ready".*"url": "([^"]+)"', line):
                 server.url = found[1] or found[2]
-            if line.startswith(("try it:", "{")) and server.url:
+            last = line.startswith(("try it:", "{")) or "put NAME.onnx into" in line
+            if last and server.url:
                 ready.set()
         ready.set()
 

@@ -67,13 +67,19 @@ def test_every_file_is_a_model_with_a_line_of_its_own(tmp_path: Path) -> None:
     place(tmp_path, "bad name.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     (tmp_path / "notes.txt").write_text("not a model")
+    place(tmp_path, "walls/model.onnx")
     with serving_folder(tmp_path) as (running, client):
         assert loaded(client) == {("cracks", 10): "ten", ("streets", 1): "plain"}
         (failed,) = client.get("/v1/models").json()["failed"]
         assert (failed["name"], failed["version"]) == ("broken", 1)
         assert "is not a model that can be loaded" in failed["detail"]
         assert any("'bad name' cannot be the name of a model" in line for line in running.output)
+        assert any(f"its place is {tmp_path}/walls.onnx or " in line for line in running.output)
+        assert any("/v1/overlay?model=cracks' -o overlay.jpg" in line for line in running.output)
         assert client.get("/readyz").status_code == 200
+        refused = client.post("/v1/mask", params={"model": "broken"}, content=JPEG)
+        assert refused.status_code == 404
+        assert "its file could not be loaded, and /v1/models says why" in refused.json()["detail"]
         for name, licence in (("cracks", "ten"), ("streets", "plain")):
             answer = client.post("/v1/segments", params={"model": name}, content=JPEG)
             assert answer.json()["model"] == name
@@ -104,6 +110,13 @@ def test_several_versions_and_a_default(tmp_path: Path) -> None:
         assert client.post("/v1/segments", content=JPEG).json()["model"] == "cracks"
         answer = client.post("/v1/mask", params={"model": "cracks", "version": 2}, content=JPEG)
         assert answer.status_code == 200
+
+
+def test_a_default_that_is_not_there_is_told(tmp_path: Path) -> None:
+    place(tmp_path, "streets.onnx")
+    with serving_folder(tmp_path, "--default-model", "street") as (running, _):
+        said = "the default model 'street' is not loaded; loaded: streets"
+        wait_until(lambda: any(said in line for line in running.output))
 
 
 class Crowd:
@@ -198,6 +211,8 @@ def test_a_limit_of_memory_keeps_what_is_loaded(tmp_path: Path) -> None:
         not_ready = client.get("/readyz")
         assert (not_ready.status_code, not_ready.json()["reason"]) == (503, "no_model")
         assert any("raise --models-memory" in line for line in running.output)
+        said = f"put NAME.onnx into {tmp_path} and start it again"
+        assert any(said in line for line in running.output)
         assert client.get("/healthz").status_code == 200
         assert client.post("/v1/mask", content=JPEG).status_code == 404
 
