@@ -11,9 +11,11 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Message, Receive
 
-from service.errors import MalformedRequest, TooManyBytes
+from service.errors import InvalidParameter, MalformedRequest, TooManyBytes
 
 FIELD = "file"
+TOO_MANY = "it holds more than"
+"""So it is told that a form has too many files."""
 
 OPENAPI_BODY: dict[str, Any] = {
     "requestBody": {
@@ -46,6 +48,7 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
     Raises:
         TooManyBytes: the body is larger than that.
         MalformedRequest: a form without the field, or no body.
+        InvalidParameter: a form with other fields.
         starlette.requests.ClientDisconnect: the client hung up.
     """
     if is_form(request):
@@ -73,8 +76,8 @@ async def read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
     """Name and bytes of each file in the field of a form; there is one at least.
 
     Raises:
-        MalformedRequest: the form cannot be read, holds more files than `most`, none there or
-            something else.
+        MalformedRequest: the form cannot be read, holds more files than `most` or none there.
+        InvalidParameter: it holds something else.
     """
     parser = MultiPartParser(request.headers, request.stream(), max_files=most, max_fields=8)
     # The upload is counted and bounded in memory already; a disk could be full or read-only.
@@ -83,12 +86,15 @@ async def read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
         form = await parser.parse()
     except (MultiPartException, UnicodeError) as error:
         message = error.message if isinstance(error, MultiPartException) else str(error)
+        if message.startswith("Too many files"):
+            several = "; /v1/batch/mask and so on take several" if most == 1 else ""
+            message = f"{TOO_MANY} {most} file{'s'[: most > 1]}{several}"
         raise MalformedRequest(f"the form cannot be read: {message}") from error
     try:
         uploads = form.getlist(FIELD)
         files = [upload for upload in uploads if isinstance(upload, UploadFile)]
         if files and len(files) == len(uploads):
-            _refuse_others(form)
+            _refuse_others(form, request.url.path)
             return [(file.filename or "", await file.read()) for file in files]
         found = ", ".join(repr(name) for name in form) or "none"
         what = "is not a file" if uploads else f"is missing (fields: {found})"
@@ -97,13 +103,13 @@ async def read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
         await form.close()
 
 
-def _refuse_others(form: FormData) -> None:
+def _refuse_others(form: FormData, path: str) -> None:
     """Refuse what would not be heeded, rather than answer as if it had not been sent."""
     if others := sorted({name for name in form if name != FIELD}):
         names = ", ".join(repr(name[:40]) for name in others)
-        raise MalformedRequest(
+        raise InvalidParameter(
             f"only the form's field {FIELD!r} is read, and this one also has {names}: parameters "
-            "stand in the URL, as in /v1/mask?classes=car"
+            f"stand in the URL, as in {path}?{others[0][:40]}=..."
         )
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.cleaning import Cleaning, choose_classes
 from service.engine.engine import Engine
+from service.errors import InvalidParameter
 from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
 
 
@@ -32,6 +33,13 @@ class CallQuery(BaseModel):
 
     @property
     def tiling(self) -> Tiling | None:
+        """How the picture is cut into windows, if it is.
+
+        Raises:
+            InvalidParameter: an overlap of windows, and none to overlap.
+        """
+        if self.tile is None and "overlap" in self.model_fields_set:
+            raise InvalidParameter("overlap has no meaning without tile: add tile=1, or leave it")
         return Tiling(self.tile, self.overlap) if self.tile else None
 
 

@@ -253,7 +253,7 @@ def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/cutout", "classes: Field required"),
+        ("/v1/cutout", "classes: must be given"),
         ("/v1/cutout?classes=dog", "'dog' is not a class of"),
         ("/v1/cutout?classes=car&background=pink", "'pink' is none of transparent, blur and"),
         ("/v1/mask?confidence=1.5", "confidence: "),
@@ -263,7 +263,10 @@ def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
         ("/v1/segments?geometry=geojson", "add geotransform="),
         ("/v1/segments?geometry=geojson&geotransform=1,2,3", "'1,2,3' is not six numbers"),
         ("/v1/segments?tolerance=inf", "tolerance: "),
-        ("/v1/segments?feather=2", "feather: there is no such parameter"),
+        (
+            "/v1/segments?feather=2",
+            "feather: there is no such parameter; there are model, version, tile, ",
+        ),
     ],
 )
 def test_what_has_no_meaning_is_refused_with_a_sentence(

@@ -21,8 +21,8 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
     "wrong field": ({"files": {"picture": JPEG}}, 400, "'file' is missing (fields: 'picture')"),
     "parameter as a field": (
         {"data": {"classes": "car"}, "files": {"file": JPEG}},
-        400,
-        "this one also has 'classes': parameters stand in the URL",
+        422,
+        "this one also has 'classes': parameters stand in the URL, as in /v1/",
     ),
     "text field": ({"data": {"file": "x"}, "files": {"other": b"y"}}, 400, "'file' is not a file"),
     "no boundary": (
@@ -38,7 +38,11 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "",
     ),
-    "two files": ({"files": [("file", JPEG), ("file", JPEG)]}, 400, "Too many files"),
+    "two files": (
+        {"files": [("file", JPEG), ("file", JPEG)]},
+        400,
+        "more than 1 file; /v1/batch/mask",
+    ),
     "capital letters": (
         {
             "content": b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--\r\n',
@@ -101,7 +105,8 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
         ("/v1/overlay?classes=%C2%B2", 422, "not a class"),
         ("/v1/overlay?classes=" + "9" * 5000, 422, "not a class"),
         ("/v1/segments?geometry=stars", 422, "geometry"),
-        ("/v1/overlay?aplha=0.3", 422, "aplha: there is no such parameter"),
+        ("/v1/overlay?aplha=0.3", 422, "aplha: there is no such parameter; there are model, "),
+        ("/v1/mask?overlap=0.3", 422, "overlap has no meaning without tile"),
         ("/v1/mask?alpha=0.3", 422, "alpha: there is no such parameter"),
         ("/v1/mask?model=resnet", 404, "loaded: camvid-mobilenetv2"),
         ("/v1/nothing", 404, "/docs"),

@@ -9,7 +9,7 @@ from fastapi import Request
 
 from service.errors import MalformedRequest
 from service.http.several.archive import BEGINS, Archive, too_large, too_many
-from service.http.upload import FIELD, is_form, limited, read_files
+from service.http.upload import FIELD, TOO_MANY, is_form, limited, read_files
 from service.limits import Limits
 
 OPENAPI_BODY: dict[str, Any] = {
@@ -104,6 +104,6 @@ async def _read_files(request: Request, most: int) -> list[tuple[str, bytes]]:
         return await read_files(request, most)
     except MalformedRequest as error:
         # The parser has no exception of its own for this.
-        if "Too many files" in str(error):
+        if TOO_MANY in str(error):
             raise too_many(most) from error
         raise
