@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from service.errors import StartError
 from service.predict.live import newest
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
 
 CAMERA = "camera:"
@@ -30,10 +31,12 @@ CAMERAS = {
 WAIT_SECONDS = 20.0
 """For a stream to open, and for its next frame."""
 DEFAULT_RATE = Fraction(25)
+SLACK_SECONDS = 1.0
+"""That a film may be shorter than it says."""
 
 
 class BrokenFilm(Exception):
-    """It cannot be read from here on."""
+    """A sentence on what of it could not be read; all that could has been seen."""
 
 
 @dataclass(frozen=True)
@@ -95,24 +98,60 @@ class Film:
         """All frames; of a live source the newest one each time.
 
         Raises:
-            BrokenFilm: it cannot be read from here on.
+            BrokenFilm: after the last one, if some could not be read.
         """
         return newest(self._decode()) if self.live else self._decode()
 
     def _decode(self) -> Generator[Frame]:
-        from av import FFmpegError
-
         first: float | None = None
+        ended = 0.0
+        damage: list[str] = []
+        for index, frame in enumerate(self._readable(damage)):
+            now = time.monotonic() if self.live else frame.time
+            # Some films do not say when their frames are to be seen.
+            at = index / float(self.rate) if now is None else now
+            first = at if first is None else first
+            shown = float((frame.duration or 0) * (frame.time_base or 0)) or 1 / float(self.rate)
+            ended = max(ended, at - first + shown)
+            turned = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+            yield Frame(index, at - first, np.ascontiguousarray(turned))
+        if (said := self._seconds()) and ended < said - max(SLACK_SECONDS, said / 100):
+            damage.append(f"it ends after {ended:.1f} s, and says that it has {said:.1f} s")
+        if damage:
+            raise BrokenFilm("; ".join(damage))
+
+    def _readable(self, damage: list[str]) -> Iterator[VideoFrame]:
+        """All frames that can be decoded; what cannot is noted, and left out as players do."""
+        from av import FFmpegError
+        from av.error import InvalidDataError
+
+        lost = 0
         try:
-            for index, frame in enumerate(self._container.decode(self._stream)):
-                now = time.monotonic() if self.live else frame.time
-                # Some films do not say when their frames are to be seen.
-                at = index / float(self.rate) if now is None else now
-                first = at if first is None else first
-                turned = np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
-                yield Frame(index, at - first, np.ascontiguousarray(turned))
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except InvalidDataError:
+                    lost += 1
+                    continue
+                yield from cast("list[VideoFrame]", frames)
         except FFmpegError as error:
-            raise BrokenFilm(error.strerror or str(error)) from error
+            what = "the stream broke off" if self.live else "it cannot be read any further"
+            damage.append(f"{what}: {error.strerror or error}")
+        if lost and not self.live:  # one often begins within what cannot be decoded
+            damage.append(f"{lost} {'piece' if lost == 1 else 'pieces'} of it cannot be decoded")
+
+    def _seconds(self) -> float | None:
+        """How long its file says that it is; many formats have that before the frames."""
+        if self.live:
+            return None
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        hours, *rest = self._stream.metadata.get("DURATION", "").split(":")
+        try:
+            minutes, seconds = rest
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        except ValueError:
+            return None
 
 
 @contextmanager

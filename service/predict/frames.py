@@ -125,13 +125,12 @@ def frames_before(film: Film, writer: Writer, journal: Journal, *, draws: bool) 
 
 
 def readable(film: Film, report: Report) -> Generator[Frame]:
-    """The frames as far as they can be read; what comes then is a failure of the report."""
+    """The frames that can be read; that there were others is a failure of the report."""
     with closing(film.frames()) as frames:
         try:
             yield from frames
         except BrokenFilm as error:
-            what = "the stream broke off" if film.live else "it cannot be read any further"
-            report.failures.append(f"{film.source}: {what}: {error}")
+            report.failures.append(f"{film.source}: {error}")
 
 
 def times(film: Film, journal: Journal) -> bytes:
