@@ -31,8 +31,9 @@ def write_film(
     codec: str = "libx264",
     pixels: str = "yuv420p",
     rotation: int = 0,
+    options: dict[str, str] | None = None,
 ) -> None:
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=RATE)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width, _ = frames[0].shape
