@@ -7,10 +7,12 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from service.errors import RequestError, StartError
 from service.explain import explain
@@ -23,6 +25,7 @@ from service.predict.pictures import Report, predict_pictures
 from service.predict.sources import film_of, find_pictures
 from service.predict.stop import Stop
 from service.settings import Settings
+from service.settings_table import row
 
 PROGRAM = "deeplab-predict"
 SETTINGS = (
@@ -40,6 +43,8 @@ SETTINGS = (
     "tensorrt_cache",
 )
 """Those of `deeplab-serve` that have a meaning here; the environment sets them too."""
+DEFAULTS = {"formats": "all that there are"}
+"""Those that are not the server's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,8 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         PROGRAM,
+        usage="%(prog)s IN [IN ...] OUT [--FLAG VALUE] ... | --help | --version",
         description="Segment pictures, a film or a stream into files.",
+        epilog=f"example: {PROGRAM} photos answers --write mask,coco --classes road,car",
         allow_abbrev=False,
+    )
+    made.add_argument(
+        "--version", action="version", version=f"{PROGRAM} {version('deeplab-serve')}"
     )
     made.add_argument(
         "source",
@@ -87,13 +97,23 @@ def parser() -> argparse.ArgumentParser:
     )
     look = made.add_argument_group("answers, as for the API")
     for name, about in OPTIONS.items():
-        look.add_argument(flag_of(name), help=about.description)
+        _add(look, name, about)
     engine = made.add_argument_group("the model, as for deeplab-serve")
     for name in SETTINGS:
-        field = Settings.model_fields[name]
-        kind: dict[str, Any] = {"action": "store_true"} if field.annotation is bool else {}
-        engine.add_argument(flag_of(name), default=None, help=field.description, **kind)
+        _add(engine, name, Settings.model_fields[name])
     return made
+
+
+def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+    """A flag with what it may be and what it is if it is not given."""
+    told = row(name, field)
+    default = DEFAULTS.get(name, told.default)
+    values = "" if field.annotation is bool else f"{told.values}; "
+    kind: dict[str, Any] = {"metavar": "VALUE"}
+    if field.annotation is bool:
+        kind = {"action": "store_true"}
+    about = f"{told.meaning} ({values}default: {default})".replace("%", "%%")
+    group.add_argument(flag_of(name), default=None, help=about, **kind)
 
 
 def flag_of(name: str) -> str:

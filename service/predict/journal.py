@@ -36,6 +36,8 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
+        except FileExistsError as error:
+            raise StartError(f"{folder} is a file; OUT is a folder, which may be new") from error
         except OSError as error:
             raise StartError(f"cannot write {path}: {error.strerror}") from error
         try:
@@ -116,8 +118,19 @@ class Journal:
 def _difference(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """A sentence on what another run did otherwise."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    told = ", ".join(f"{name} {before.get(name)!r} for {now.get(name)!r}" for name in names)
+    told = "; ".join(
+        f"{name}: {_told(before, name)} then, {_told(now, name)} now" for name in names
+    )
     return (
         f"{folder} was written with another choice ({told}): go on with the same one, choose "
         "another folder, or write it anew with --overwrite"
     )
+
+
+def _told(plan: Mapping[str, Any], name: str) -> str:
+    value = plan.get(name)
+    if isinstance(value, dict):  # a film, of which its name says the most
+        value = value.get("source")
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "not given" if value is None else str(value)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from service.errors import StartError
+from service.predict.outputs import KINDS
 
 PICTURES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 FILMS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mjpeg", ".mjpg"}
@@ -63,11 +64,16 @@ def find_pictures(words: Sequence[str], out: Path) -> list[Item]:
     In folders they are told by their suffix; hidden files are left out.
 
     Raises:
-        StartError: there is nothing of that name, or no picture.
+        StartError: there is nothing of that name, or no picture, or they are in `out` itself.
     """
+    if any(Path(word).is_dir() and Path(word).resolve() == out.resolve() for word in words):
+        raise StartError(
+            f"{out} holds the pictures: give another folder for what is made of them, or the next "
+            "run would take that for pictures"
+        )
     found = list(dict.fromkeys(path for word in words for path in _find(word, out)))
     if not found:
-        raise StartError(f"there is no picture in {' '.join(words)}")
+        raise StartError(f"there is no picture in {' '.join(words)}{_films_in(words)}")
     roots = [Path(word) if Path(word).is_dir() else _fixed(word) for word in words]
     root = os.path.commonpath([os.path.abspath(path) for path in roots])
     names = [PurePosixPath(Path(os.path.relpath(path, root)).as_posix()) for path in found]
@@ -89,8 +95,18 @@ def _find(word: str, out: Path) -> Iterable[Path]:
         return [path]
     matches = sorted(Path(match) for match in glob.glob(word, recursive=True))
     if not matches:
-        raise StartError(f"there is no {word}")
-    return [match for match in matches if match.is_file()]
+        raise StartError(f"there is no file or folder {word}")
+    made = [(out / kind.folder).resolve() for kind in KINDS.values() if kind.folder]
+    return [m for m in matches if m.is_file() and not {*m.resolve().parents} & {*made}]
+
+
+def _films_in(words: Sequence[str]) -> str:
+    """That folders without pictures have a film."""
+    folders = (Path(word) for word in words if Path(word).is_dir())
+    film = next(
+        (file for f in folders for file in f.iterdir() if _suffix(file.name) in FILMS), None
+    )
+    return f"; {film} is a film, which wants a run of its own" if film else ""
 
 
 def _walk(folder: Path, out: Path) -> Iterator[Path]:

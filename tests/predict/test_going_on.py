@@ -104,7 +104,7 @@ def test_another_choice_is_refused_or_writes_all_anew(folder: Path, tmp_path: Pa
     assert predict(picture, tmp_path, "--write", "mask").returncode == 0
     refused = predict(picture, tmp_path, "--write", "mask,overlay")
     assert refused.returncode == 1
-    assert "another choice (write ['mask'] for ['mask', 'overlay']" in refused.stderr
+    assert "another choice (write: mask then, mask,overlay now" in refused.stderr
     assert files(tmp_path) == {"masks/one.png", NAME}
     ended = predict(picture, tmp_path, "--write", "mask,overlay", "--overwrite")
     assert ended.stdout == f"deeplab-predict: 1 of 1 pictures are in {tmp_path}\n"

@@ -165,43 +165,6 @@ def test_overlays_heed_alpha_and_classes(tmp_path: Path, card: ModelCard) -> Non
     assert np.abs(drawn - expected).mean() < 5 < np.abs(drawn - photo).mean()
 
 
-@pytest.mark.parametrize(
-    ("flags", "says"),
-    [
-        (("--write", "mask,masks"), "--write masks: there are mask, overlay, "),
-        (("--alpha", "2"), "setting alpha = '2': Input should be less than or equal to 1"),
-        (("--classes", "road,unicorn"), "'unicorn' is not a class of"),
-        (("--max-pixels", "many"), "setting max_pixels = 'many'"),
-        (("--model", "nowhere.onnx"), "nowhere.onnx does not exist"),
-        (("--provider", "tpu"), "setting provider = 'tpu'"),
-    ],
-)
-def test_a_wrong_flag_is_told_in_a_line(
-    folder: Path, tmp_path: Path, flags: tuple[str, ...], says: str
-) -> None:
-    ended = predict(folder / "one.png", tmp_path / "out", *flags)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("deeplab-predict: ")
-    assert says in ended.stderr
-    assert ended.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("word", "says"),
-    [
-        ("nowhere", "there is no "),
-        ("*.jpg", "there is no "),
-        (".", "there is no picture in "),
-    ],
-)
-def test_nothing_to_do_is_told(tmp_path: Path, word: str, says: str) -> None:
-    (tmp_path / "in").mkdir()
-    ended = predict(tmp_path / "in" / word, tmp_path / "out")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(f"deeplab-predict: {says}")
-
-
 def test_an_answer_that_cannot_be_written_is_a_failure_of_its_picture(
     folder: Path, tmp_path: Path
 ) -> None:
