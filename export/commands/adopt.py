@@ -23,9 +23,9 @@ from export.files import write_whole
 class AdoptArguments:
     """Wrap another project's ONNX segmentation model for the service, and check it."""
 
-    file: Annotated[Path, tyro.conf.Positional]
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """ONNX file: float [N, 3, H, W] in; scores [N, C, h, w] or class ids out."""
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """ONNX file to write."""
     labels: str
     """The classes: voc, cityscapes, ade20k, camvid, a .json label file, a .txt file with a name on

@@ -16,9 +16,9 @@ from export.graph.confidence import extend_file
 class ConfidenceArguments:
     """Add the output `confidence` to an exported ONNX file; weights and masks stay as they are."""
 
-    model: Annotated[Path, tyro.conf.Positional]
+    model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """ONNX file of `deeplab export` or `deeplab quantise`, in single precision or integers."""
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """ONNX file to write; may be the same."""
 
 

@@ -21,7 +21,7 @@ from export.files import write_whole
 class EvaluateArguments:
     """Measure mean IoU, IoU per class, confusion, cost and time on whole pictures."""
 
-    model: Annotated[Path, tyro.conf.Positional]
+    model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Checkpoint of `deeplab train` or ONNX file of `deeplab export`."""
     data: DataConfig = field(default_factory=DataConfig)
     split: Split = "val"

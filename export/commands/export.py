@@ -19,9 +19,9 @@ from export.graph.to_onnx import export_onnx
 class ExportArguments:
     """Write a checkpoint as one self-describing ONNX file, checked on real pictures."""
 
-    checkpoint: Annotated[Path, tyro.conf.Positional]
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """Checkpoint of `deeplab train` or `deeplab import`."""
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """ONNX file to write."""
     data: DataConfig = field(default_factory=DataConfig)
     pictures: Path | None = None
@@ -51,8 +51,8 @@ def main(name: str, arguments: list[str]) -> None:
 def _validation(parsed: ExportArguments) -> DataSet | list[Path]:
     if parsed.pictures is None and parsed.data == DataConfig():
         raise UserError(
-            "there are no pictures to check the file on: give labelled ones with --val-images, "
-            "--val-masks and --labels or with --layout and --data, or others with --pictures"
+            "there are no pictures to check the file on: give labelled ones with --data (and "
+            "--layout, or --val-images, --val-masks and --labels), or others with --pictures"
         )
     if parsed.pictures is None:
         return load_dataset(parsed.data, "val")

@@ -23,11 +23,11 @@ from export.weights.tflite import TfliteOptions, import_tflite
 class ImportArguments:
     """Turn a file of others, or an exported one, into a checkpoint or weights to start from."""
 
-    file: Annotated[Path, tyro.conf.Positional]
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """State dict of torchvision or timm (.pth, .pt, .bin, .safetensors), official DeepLab
     checkpoint (.index), MobileNetV2 DeepLab or classifier in TensorFlow Lite (.tflite), or a file
     of `deeplab export` (.onnx)."""
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """safetensors file to write."""
     images: Path | None = None
     """Folder of pictures like those to train on; BatchNorm statistics are measured on some where

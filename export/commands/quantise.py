@@ -17,9 +17,9 @@ from export.graph.quantise import quantise
 class QuantiseArguments:
     """Write an ONNX file with its convolutions in 8-bit integers, for CPUs, and measure it."""
 
-    model: Annotated[Path, tyro.conf.Positional]
+    model: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """ONNX file of `deeplab export`, in single precision."""
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """ONNX file to write."""
     data: DataConfig = field(default_factory=DataConfig)
     name: str | None = None

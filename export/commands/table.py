@@ -18,7 +18,7 @@ from export.evaluation.table_config import load_table
 class TableArguments:
     """Print a published table, its figures beside ours; rows with a checkpoint are measured."""
 
-    config: Annotated[Path, tyro.conf.Positional]
+    config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
     """TOML file with the rows, such as export/tables/table5.toml."""
     data: DataConfig = field(default_factory=DataConfig)
     split: Split = "val"

@@ -23,7 +23,7 @@ from export.files import write_whole
 class TrimapArguments:
     """Compare models near the edges of objects: mean IoU within bands around them."""
 
-    models: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    models: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ...")]
     """Checkpoints or ONNX files, such as one with the decoder and one without."""
     data: DataConfig = field(default_factory=DataConfig)
     split: Split = "val"

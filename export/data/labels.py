@@ -55,7 +55,10 @@ def read_labels(path: Path) -> LabelSet:
         ignored = content.get("ignored")
         remap: tuple[tuple[int, int], ...] = () if ignored is None else ((int(ignored), IGNORED),)
     except OSError as error:
-        raise UserError(f"cannot read the label file {path}: {error.strerror}") from error
+        raise UserError(
+            f"cannot read the label file {path}: {error.strerror}; it names the classes, in the "
+            'order of their ids: {"names": ["background", "crack"]}'
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f'{path} is not a label file: expected {{"names": ["road", ...]}} and, if wanted, '

@@ -54,6 +54,16 @@ class Call(Generic[T]):
         return self._ask(f"/v1/{self.name}", encoded(picture), lambda r: self.read(r.content))
 
     def several(self, pictures: Iterable[Picture]) -> Ask[list[T | ProblemError]]:
+        """
+        Raises:
+            TypeError: this is one picture.
+            ValueError: there is none.
+        """
+        if isinstance(pictures, str | bytes):
+            raise TypeError("this takes a list of pictures, not a path or the bytes of one")
+        pictures = list(pictures)
+        if not pictures:
+            raise ValueError("the list of pictures is empty")
         body = pack([encoded(picture) for picture in pictures])
         ask = self._ask(f"/v1/batch/{self.name}", body, lambda r: unpack(r.content, self.read))
         accept = ", ".join((ARCHIVE, *ask.headers.values()))

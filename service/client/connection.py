@@ -34,7 +34,12 @@ class Connection(Generic[Http]):
             timeout: seconds for a call, with all its tries and the pauses between them.
             retries: tries after the first, made only if the server is busy (503) or could not be
                 reached, and after the pause that it asks for.
+
+        Raises:
+            ValueError: this is no address of a service.
         """
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is no address of a service; give one as http://HOST:8000")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http: Http = self._kind(base_url=url, headers=headers)
         self._url = url.rstrip("/")

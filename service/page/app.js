@@ -44,7 +44,7 @@ async function segment() {
     else await models.load();
   } catch (error) {
     if (signal.aborted) return;
-    complain(error, segment);
+    complain(error, segment, file?.name);
   }
   if (!signal.aborted) setBusy(false);
 }

@@ -25,12 +25,13 @@ export function setBusy(busy) {
  *
  * @param {Error} error
  * @param {() => void} again
+ * @param {?string} subject name of the picture that it is about
  */
-export function complain(error, again) {
+export function complain(error, again, subject = null) {
   clear();
   say("");
   const { status = 0, title = "The page failed", retryAfter = null, id = null } = error;
-  find("notice-title").textContent = title;
+  find("notice-title").textContent = subject ? `${subject}: ${title}` : title;
   find("notice-detail").textContent = error.message;
   find("notice-id").textContent = `Request ${id}`;
   find("notice-id").hidden = !id;

@@ -75,3 +75,14 @@ def test_a_server_that_is_not_there_is_told(connect: Connect) -> None:
                 client.ready()
             with pytest.raises(NoAnswer, match="/v1/mask"):
                 client.mask(PNG, timeout=0)
+
+
+def test_what_cannot_be_asked_is_told_before_anything_is_sent(connect: Connect) -> None:
+    no_address = "'localhost:8000' is no address of a service"
+    with pytest.raises(ValueError, match=no_address), connect("localhost:8000"):
+        pass
+    with connect("http://127.0.0.1:1", retries=0) as client:
+        with pytest.raises(TypeError, match="takes a list of pictures"):
+            client.mask_all("photo.jpg")
+        with pytest.raises(ValueError, match="list of pictures is empty"):
+            client.segments_all([])

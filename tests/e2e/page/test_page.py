@@ -261,6 +261,7 @@ def test_a_text_file_is_refused_with_the_service_s_words(visit: Visit, address: 
     visit.page.wait_for_selector("#notice:not([hidden])")
     detail = httpx.post(f"{address}/v1/mask", content=b"no picture at all").json()["detail"]
     assert visit.page.inner_text("#notice-detail") == detail
+    assert visit.page.inner_text("#notice-title").startswith("notes.txt: ")
     assert visit.page.locator("#again").is_hidden()
     visit.choose("street.jpg", STREET)
     visit.wait("street.jpg")
