@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +133,7 @@ class Film:
                 except InvalidDataError:
                     lost += 1
                     continue
-                yield from cast("list[VideoFrame]", frames)
+                yield from frames
         except FFmpegError as error:
             what = "the stream broke off" if self.live else "it cannot be read any further"
             damage.append(f"{what}: {error.strerror or error}")
