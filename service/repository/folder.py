@@ -43,6 +43,9 @@ class Listing(NamedTuple):
         )
 
 
+EMPTY = Listing(frozenset(), frozenset())
+
+
 def list_models(folder: Path) -> Listing:
     """All models in a folder.
 

@@ -14,7 +14,7 @@ from service.errors import NotLoaded, StartError, UnknownModel
 from service.memory import give_back
 from service.pipeline import Pipeline
 from service.repository.background import in_background
-from service.repository.folder import Entry, Listing, list_models
+from service.repository.folder import EMPTY, Entry, Listing, list_models
 from service.repository.models import Models
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Repository:
 
     async def load_all(self) -> None:
         """Load whatever is there; what does not load is logged."""
-        listing = await asyncio.to_thread(self.listing)
+        listing = await self._look()
         for name in sorted({entry.name for entry in listing.entries}):
             await self._settle(name, listing)
         self._complain(listing)
@@ -77,20 +77,24 @@ class Repository:
 
     async def watch(self) -> None:
         """Follow the folder for ever; a file counts once it has not changed for one look."""
-        before = await asyncio.to_thread(self.listing)
+        before = await self._look()
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            try:
-                listing = await asyncio.to_thread(self.listing)
-            except StartError as error:
-                log.error("%s; the loaded models stay", error)
-                continue
+            listing = await self._look(before)
             names = {e.name for e in listing.entries} | {e.name for e in self._served.values()}
             for name in sorted(names):
                 if listing.of(name) == before.of(name):
                     await self._settle(name, listing)
             self._complain(listing)
             before = listing
+
+    async def _look(self, before: Listing = EMPTY) -> Listing:
+        """What is in the folder now; what was there before if it cannot be read."""
+        try:
+            return await asyncio.to_thread(self.listing)
+        except StartError as error:
+            log.error("%s; what is loaded stays", error)
+            return before
 
     async def load(self, name: str) -> None:
         """Load what is new of a model, or load it again.

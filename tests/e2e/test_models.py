@@ -173,6 +173,19 @@ def test_models_come_change_and_go_without_a_lost_request(tmp_path: Path) -> Non
         assert any("streets version 1 stays in service" in line for line in running.output)
 
 
+def test_a_folder_that_is_away_for_a_while_changes_nothing(tmp_path: Path) -> None:
+    folder, away = tmp_path / "models", tmp_path / "away"
+    place(folder, "streets.onnx")
+    with serving_folder(folder, "--model-control", "poll") as (running, client):
+        folder.rename(away)
+        wait_until(lambda: any("what is loaded stays" in line for line in running.output))
+        assert client.post("/v1/mask", content=JPEG).status_code == 200
+        away.rename(folder)
+        place(folder, "cracks.onnx")
+        wait_until(lambda: ("cracks", 1) in loaded(client))
+        assert ("streets", 1) in loaded(client)
+
+
 def test_a_half_written_file_is_left_alone(tmp_path: Path) -> None:
     place(tmp_path, "streets.onnx", "first")
     whole = BUILT_IN_MODEL.read_bytes()
