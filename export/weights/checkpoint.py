@@ -90,6 +90,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         UserError: the file is missing, damaged, or something else.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give a file, as {path / 'best.safetensors'}")
     parts: dict[str, dict[str, Tensor]] = {"": {}, OPTIMIZER_PREFIX: {}, AVERAGE_PREFIX: {}}
     try:
         with safe_open(path, framework="pt") as file:

@@ -349,6 +349,8 @@ def test_torchvision_names_reach_every_layer(data_root: Path) -> None:
 def test_damaged_checkpoints_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_network(tmp_path / "missing.safetensors")
+    with pytest.raises(UserError, match=r"is a folder; give a file, as .*best\.safetensors"):
+        load_network(tmp_path)
     path = tmp_path / "broken.safetensors"
     path.write_bytes(b"rubbish")
     with pytest.raises(UserError, match="not a checkpoint"):
