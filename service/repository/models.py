@@ -68,7 +68,7 @@ class Models:
 
         Raises:
             UnknownModel: it is not loaded.
-            Unavailable: it is being loaded for the first time.
+            Unavailable: it is being loaded for the first time, or no model is there at all.
             InvalidParameter: none is named, and there is more than one.
         """
         name = name or self._only()
@@ -93,7 +93,7 @@ class Models:
         if not self._table:
             if not self.settled.is_set():
                 raise _still_loading("the model")
-            raise UnknownModel("no model is loaded")
+            raise Unavailable("no model is loaded", "no_model", retry_after=1)
         if len(self._table) > 1:
             raise InvalidParameter(
                 f"model: {len(self._table)} models are loaded, say which: "

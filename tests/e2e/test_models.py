@@ -227,7 +227,9 @@ def test_a_limit_of_memory_keeps_what_is_loaded(tmp_path: Path) -> None:
         said = f"put NAME.onnx into {tmp_path} and start it again"
         assert any(said in line for line in running.output)
         assert client.get("/healthz").status_code == 200
-        assert client.post("/v1/mask", content=JPEG).status_code == 404
+        refused = client.post("/v1/mask", content=JPEG)
+        assert (refused.status_code, refused.json()["reason"]) == (503, "no_model")
+        assert refused.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize(
