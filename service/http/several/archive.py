@@ -72,8 +72,9 @@ class Archive:
         if entry.compress_type not in KNOWN:
             raise UndecodableImage("the file is packed by another method than Deflate")
         try:
-            # No more than the size that the directory told, which has been checked, is unpacked.
-            return self._zip.read(entry)
+            # ZipFile.read() unpacks all there is before it cuts it to the size that was told.
+            with self._zip.open(entry) as file:
+                return file.read(entry.file_size)
         except MemoryError:
             raise
         except Exception as error:
