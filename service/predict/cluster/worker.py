@@ -1,0 +1,137 @@
+"""What runs on the nodes: the engine in a long-lived actor, and the desk that all report to."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from service.errors import RequestError, StartError
+from service.explain import explain
+from service.predict.bulk import Bulk
+from service.predict.cluster.manifest import Record, lines
+from service.predict.cluster.pictures import Picture
+from service.predict.cluster.stores import Store
+from service.predict.outputs import Maker, Order
+from service.predict.pictures import why
+from service.segmented import Segmented
+from service.settings import Settings
+
+ATTEMPTS = 3
+"""At a portion on which workers die."""
+STOPPED = 0
+Batch = dict[str, NDArray[Any] | list[str]]
+
+
+class Desk:
+    """Knows whether the run is to end, and which portions were begun."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[str] = Counter()
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def begin(self, part: str) -> int:
+        """How often a portion was begun, or that it should not be."""
+        if self._stopped:
+            return STOPPED
+        self._begun[part] += 1
+        return self._begun[part]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all workers do."""
+
+    settings: Settings
+    order: Order
+    digest: str
+    """Of the model that the run began with."""
+    source: Store
+    out: Store
+    desk: Any
+    """A handle of the `Desk`."""
+
+
+class Segmenter:
+    """Portions in, what became of them out; the model is loaded once.
+
+    It raises nothing: Ray would end the run with its own words, or begin it again.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._trouble = ""
+        try:
+            self._bulk = Bulk.load(job.settings)
+            self._maker = Maker(job.order, self._bulk.engine)
+        except ValidationError as error:
+            self._trouble = explain(error)
+        except (StartError, RequestError) as error:
+            self._trouble = str(error)
+        else:
+            if self._bulk.engine.digest != job.digest:
+                self._trouble = f"{job.settings.model} is another model there than here"
+
+    def __call__(self, batch: Batch) -> Batch:
+        """What the part of each portion says, or the trouble that ends the run."""
+        said: list[str] = []
+        troubles: list[str] = []
+        for part, text in zip(batch["part"], batch["pictures"], strict=True):
+            pictures = [Picture(*fields) for fields in json.loads(text)]
+            said.append("" if self._trouble else self._do(part, pictures))
+            troubles.append(self._trouble and f"on {socket.gethostname()}: {self._trouble}")
+        return {"said": said, "trouble": troubles}
+
+    def _do(self, part: str, pictures: Sequence[Picture]) -> str:
+        """Segment a portion, unless that was done, and write its part."""
+        out = self._job.out
+        begun: int = ray.get(self._job.desk.begin.remote(part))
+        if begun == STOPPED:
+            return ""
+        try:
+            if begun > 1 and any(file.name == part for file in out.list(str(Path(part).parent))):
+                return out.read(part).decode()
+            made = self._given_up(pictures) if begun > ATTEMPTS else self._segment(pictures)
+            out.write(part, lines(made))
+        except StartError as error:
+            self._trouble = str(error)
+            return ""
+        except OSError as error:
+            self._trouble = f"cannot write {out.url}/{part}: {why(error)}"
+            return ""
+        return lines(made).decode()
+
+    def _segment(self, pictures: Sequence[Picture]) -> list[Record]:
+        order = self._job.order
+        records: list[Record] = []
+        for outcome in self._bulk.run(
+            pictures, self._read, self._write, order.confidence, order.tiling
+        ):
+            result = {"error": why(outcome.error)} if outcome.error else outcome.made
+            records.append(_stamp(outcome.item) | result)
+        return records
+
+    def _given_up(self, pictures: Sequence[Picture]) -> list[Record]:
+        error = f"{ATTEMPTS} workers died on it or on one of {len(pictures) - 1} at work beside it"
+        return [_stamp(picture) | {"error": error} for picture in pictures]
+
+    def _read(self, picture: Picture) -> bytes:
+        return self._job.source.read(picture.at)
+
+    def _write(self, picture: Picture, found: Segmented) -> Record:
+        return self._maker.make(picture.target, found, self._job.out.write)
+
+
+def _stamp(picture: Picture) -> Record:
+    return {"name": picture.name, "bytes": picture.bytes, "modified": picture.modified}
