@@ -86,7 +86,7 @@ def command_of(pid: int) -> bytes:
 def running_on_ray(*arguments: str | Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """A run on tiny buckets; killed at the end, if it has not ended."""
     with subprocess.Popen(
-        [*COMMAND, *map(str, arguments), "--ray", *TINY],
+        [*COMMAND, *map(str, arguments), *TINY],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

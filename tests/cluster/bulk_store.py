@@ -13,22 +13,21 @@ from tests.cluster.bulk_runs import CREDENTIALS
 
 
 class ObjectStore:
-    """A running object store."""
+    """A running object store, and the variables by which it is found."""
 
     def __init__(self, endpoint: str) -> None:
         self.variables = {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://{endpoint}"}
-        system = S3FileSystem(
+        self._system = S3FileSystem(
             access_key="test",
             secret_key="test",
             scheme="http",
             endpoint_override=endpoint,
             allow_bucket_creation=True,
         )
-        system.create_dir("photos")
-        self.bucket = Bucket("photos", system)
+        self._system.create_dir("photos")
 
-    def names(self, below: str) -> set[str]:
-        return {file.name for file in self.bucket.list(below)}
+    def place(self, url: str) -> Bucket:
+        return Bucket(url.removeprefix("s3://"), self._system)
 
 
 @contextmanager

@@ -1,29 +1,47 @@
-"""docs/bulk.md: its commands run as they stand there; and a Ray that the command starts itself."""
+"""docs/bulk.md: its commands and its code run as they stand there, on a Ray of their own."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.bulk_runs import command_of, descendants, parts, running_on_ray, wait_until
-from tests.predict.conftest import folder as folder
+from service.predict.command import parser
+from tests.cluster.bulk_runs import command_of, descendants, running_on_ray, wait_until
+from tests.e2e.test_docs import run_python
+from tests.pages import Page
+from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("bulk")
+PAGE = Page("docs/bulk.md")
 
 
-def test_a_ray_of_its_own_tells_nobody_and_ends_with_the_run(folder: Path, tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    source.mkdir()
-    for index in range(400):
-        (source / f"{index}.png").symlink_to(folder / "one.png")
-    with running_on_ray(f"file://{source}", f"file://{tmp_path}/out", "--write=mask") as process:
-        wait_until(lambda: len(parts(tmp_path / "out")) > 0 or process.poll() is not None)
-        assert process.poll() is None, process.communicate()
+def test_the_first_command_starts_ray_for_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for index in range(2):
+        picture = pictures.encoded(pictures.photo(90, 70, index), "JPEG")
+        (tmp_path / "photos" / f"{index}.jpg").write_bytes(picture)
+    first, _ = PAGE.commands("deeplab-predict")
+    with running_on_ray(*shlex.split(first)[1:]) as process:
+        wait_until(lambda: process.poll() is not None or len(descendants(process.pid)) > 2)
         started = descendants(process.pid)
-        engines = [pid for pid in started if command_of(pid).startswith(b"ray::MapWorker")]
-        assert len(engines) == 1
-        assert b"\0RAY_USAGE_STATS_ENABLED=0\0" in Path(f"/proc/{engines[0]}/environ").read_bytes()
-        process.kill()
-        process.communicate()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+        variables = Path(f"/proc/{max(started)}/environ").read_bytes().split(b"\0")
+        said, errors = process.communicate(timeout=120)
+    assert said == "deeplab-predict: 2 of 2 pictures are in masks\n", errors
+    assert b"RAY_USAGE_STATS_ENABLED=0" in variables
+    assert run_python(PAGE.blocks("python")[0], tmp_path) == (
+        "0.jpg masks/0.png\n1.jpg masks/1.png\n"
+    )
+    wait_until(lambda: not any(command_of(pid) for pid in started))
+
+
+def test_flags_are_those_of_the_command() -> None:
+    text = parser().format_help()
+    named = re.findall(r"`(--[a-z-]+)", PAGE.text)
+    assert len(named) >= 5
+    assert all(flag in text for flag in named)

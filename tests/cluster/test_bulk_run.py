@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,10 @@ from tests.cluster.bulk_runs import (
     wait_until,
 )
 from tests.cluster.bulk_store import ObjectStore, object_store
+from tests.pages import Page
 from tests.predict.conftest import folder as folder
 from tests.predict.runs import COMMAND, files
+from tests.predict.test_pictures import GOOD
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("bulk")
@@ -53,7 +57,7 @@ def store() -> Iterator[ObjectStore]:
 def test_nothing_is_lost_or_doubled_whatever_is_killed(nodes: Nodes, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     expected = write_pictures(source, tmp_path / "few")
-    command = (source, out, "--write", "mask", "--address", nodes.address)
+    command = (source, out, "--write", "mask", "--ray", "--address", nodes.address)
 
     with running_on_ray(*command) as killed:
         wait_until(lambda: len(parts(out)) >= 4)
@@ -100,40 +104,54 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(nodes: Nodes, tmp_path: P
 def test_a_bucket_is_read_and_written_and_gone_on_with(
     nodes: Nodes, store: ObjectStore, folder: Path, tmp_path: Path
 ) -> None:
+    _, told = Page("docs/bulk.md").commands("deeplab-predict")
+    command = shlex.split(told.replace("10.0.0.5:6379", nodes.address))[1:]
+    source, out, *flags = command
+    assert (source, out) == ("s3://photos/summer", "s3://photos/summer/answers")
+    pictures, answers = store.place(source), store.place(out)
     for path in folder.rglob("*"):
         if path.is_file():
-            store.bucket.write(f"in/{path.relative_to(folder).as_posix()}", path.read_bytes())
-    plain = tmp_path / "plain"
-    kinds = ("--write", "mask,segments", "--geometry", "coco")
-    subprocess.run([*COMMAND, str(folder), str(plain), *kinds, *TINY], capture_output=True)
-    masks = {name: (plain / name).read_bytes() for name in files(plain) if "/" in name}
+            pictures.write(path.relative_to(folder).as_posix(), path.read_bytes())
+    masks = made_by_plain(folder, tmp_path / "plain", flags[flags.index("--write") :])
     assert len(masks) == 12
-    command = ("s3://photos/in", "s3://photos/in/out/", *kinds, "--address", nodes.address)
 
     ended = run_on_ray(*command, **store.variables)
     assert ended.code == 1
-    assert ended.said == ("deeplab-predict: 6 of 8 pictures are in s3://photos/in/out/; 2 failed\n")
-    assert "failed: s3://photos/in/cut.png: the PNG picture is broken" in ended.errors
-    assert "failed: s3://photos/in/sub/empty.jpg: the file is empty\n" in ended.errors
-    made = {n.removeprefix("in/out/") for n in store.names("in/out")}
-    books = {name for name in made if name.startswith("manifest")}
-    assert made - books == masks.keys()
-    assert {n: store.bucket.read(f"in/out/{n}") for n in masks} == masks
+    assert ended.said == f"deeplab-predict: 6 of 8 pictures are in {out}; 2 failed\n"
+    assert f"failed: {source}/cut.png: the PNG picture is broken" in ended.errors
+    assert f"failed: {source}/sub/empty.jpg: the file is empty\n" in ended.errors
+    first = {file.name for file in answers.list("manifest")}
+    made = {file.name for file in answers.list()} - first
+    assert made == {*masks, "manifest.jsonl"}
+    assert {name: answers.read(name) for name in masks} == masks
 
-    store.bucket.remove("in/cut.png")
-    store.bucket.write("in/sub/empty.jpg", (folder / "one.jpg").read_bytes())
-    store.bucket.write("in/one.jpg", (folder / "one.png").read_bytes())
-    store.bucket.remove("in/out/masks/large.png")
+    pictures.remove("cut.png")
+    pictures.write("sub/empty.jpg", (folder / "one.jpg").read_bytes())
+    pictures.write("one.jpg", (folder / "one.png").read_bytes())
+    answers.remove("masks/large.png")
     ended = run_on_ray(*command, **store.variables)
     assert ended.code == 0, ended.errors
-    assert ended.said.endswith("7 of 7 pictures are in s3://photos/in/out/, 4 of them before\n")
-    new = store.names("in/out/manifest") - {f"in/out/{name}" for name in books}
-    again = [json.loads(line)["name"] for n in new for line in store.bucket.read(n).splitlines()]
-    assert sorted(again) == ["large.png", "one.jpg", "sub/empty.jpg"]
-    assert store.bucket.read("in/out/masks/large.png") == masks["masks/large.png"]
-    assert store.bucket.read("in/out/masks/one.jpg.png") == masks["masks/one.png.png"]
-    whole = store.bucket.read("in/out/manifest.jsonl").splitlines()
-    assert {json.loads(line)["name"] for line in whole if b'"error"' in line} == {"cut.png"}
+    assert ended.said == f"deeplab-predict: 7 of 7 pictures are in {out}, 4 of them before\n"
+    new = {file.name for file in answers.list("manifest")} - first
+    assert sorted(record["name"] for name in new for record in records(answers.read(name))) == [
+        "large.png",
+        "one.jpg",
+        "sub/empty.jpg",
+    ]
+    assert answers.read("masks/large.png") == masks["masks/large.png"]
+    assert answers.read("masks/one.jpg.png") == masks["masks/one.png.png"]
+    names = [record["name"] for record in records(answers.read("manifest.jsonl"))]
+    assert names == sorted({*GOOD, "sub/empty.jpg"})
+
+
+def made_by_plain(source: Path, out: Path, flags: list[str]) -> dict[str, bytes]:
+    """The files that `deeplab-predict` makes of each picture without Ray."""
+    subprocess.run([*COMMAND, str(source), str(out), *flags, *TINY], capture_output=True)
+    return {name: (out / name).read_bytes() for name in files(out) if "/" in name}
+
+
+def records(part: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in part.splitlines()]
 
 
 def write_pictures(source: Path, few: Path) -> dict[str, bytes]:
@@ -142,12 +160,9 @@ def write_pictures(source: Path, few: Path) -> dict[str, bytes]:
     for seed, (suffix, kind) in product(range(SEEDS), SUFFIXES.items()):
         picture = pictures.encoded(pictures.photo(32, 32, seed), kind)
         (few / f"{seed}{suffix}").write_bytes(picture)
-    plain = few / "out"
-    subprocess.run(
-        [*COMMAND, str(few), str(plain), "--write", "mask", *TINY], check=True, capture_output=True
-    )
-    contents = {path.name: path.read_bytes() for path in few.iterdir() if path.is_file()}
-    masks = {name: (plain / "masks" / f"{name}.png").read_bytes() for name in contents}
+    contents = {path.name: path.read_bytes() for path in few.iterdir()}
+    made = made_by_plain(few, few / "out", ["--write", "mask"])
+    masks = {name: made[f"masks/{name}.png"] for name in contents}
     assert len({*masks.values()}) > SEEDS
     for number in range(10):
         (source / str(number)).mkdir(parents=True)
@@ -175,7 +190,7 @@ def times(out: Path) -> dict[str, int]:
 
 def assert_manifest(out: Path, masks: object) -> None:
     """One line for each picture, and no file that is not told."""
-    lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    lines = records((out / "manifest.jsonl").read_bytes())
     assert len({line["name"] for line in lines}) == len(lines) == MANY + len(BROKEN)
     assert {line["files"]["mask"] for line in lines if "files" in line} == masks
     assert {line["name"] for line in lines if "error" in line} == BROKEN.keys()

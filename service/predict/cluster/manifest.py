@@ -88,13 +88,19 @@ class Manifest:
             return False
         return (record["bytes"], record["modified"]) == (picture.bytes, picture.modified)
 
-    def finish(self) -> None:
-        """Write all of it into one file.
+    def finish(self, pictures: Iterable[Picture]) -> None:
+        """Write all of it into one file, but for failures of others than these pictures.
 
         Raises:
             OSError: it cannot be written.
         """
-        self._out.write(WHOLE, lines(self._records[name] for name in sorted(self._records)))
+        names = {picture.name for picture in pictures}
+        kept = (
+            record
+            for name, record in sorted(self._records.items())
+            if "error" not in record or name in names
+        )
+        self._out.write(WHOLE, lines(kept))
 
 
 def lines(records: Iterable[Record]) -> bytes:

@@ -101,7 +101,7 @@ def predict_on_ray(
                 _run(job, missing, manifest, report)
         whole = report.done + len(report.failures)
         report.stopped = stop.signal is not None and whole < len(pictures)
-    manifest.finish()
+    manifest.finish(pictures)
     return report
 
 

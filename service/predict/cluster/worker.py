@@ -73,14 +73,14 @@ class Segmenter:
         self._job = job
         self._trouble = ""
         try:
-            self._bulk = Bulk.load(job.settings)
-            self._maker = Maker(job.order, self._bulk.engine)
+            self.bulk = Bulk.load(job.settings)
+            self._maker = Maker(job.order, self.bulk.engine)
         except ValidationError as error:
             self._trouble = explain(error)
         except (StartError, RequestError) as error:
             self._trouble = str(error)
         else:
-            if self._bulk.engine.digest != job.digest:
+            if self.bulk.engine.digest != job.digest:
                 self._trouble = f"{job.settings.model} is another model there than here"
 
     def __call__(self, batch: Batch) -> Batch:
@@ -115,7 +115,7 @@ class Segmenter:
     def _segment(self, pictures: Sequence[Picture]) -> list[Record]:
         order = self._job.order
         records: list[Record] = []
-        for outcome in self._bulk.run(
+        for outcome in self.bulk.run(
             pictures, self._read, self._write, order.confidence, order.tiling
         ):
             result = {"error": why(outcome.error)} if outcome.error else outcome.made
