@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,12 @@ def two_nodes(log: Path) -> Iterator[Nodes]:
             assert said, f"the cluster did not start: {log.read_text()[-2000:]}"
             yield Nodes(process, said.split()[1])
         finally:
+            started = descendants(process.pid)
             process.stdin.close()
             process.wait(SOON)
+            for pid in started:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def descendants(pid: int) -> set[int]:

@@ -33,6 +33,7 @@ def test_the_first_command_starts_ray_for_itself_alone(
         variables = Path(f"/proc/{max(started)}/environ").read_bytes().split(b"\0")
         said, errors = process.communicate(timeout=120)
     assert said == "deeplab-predict: 2 of 2 pictures are in masks\n", errors
+    assert "died" not in errors
     assert b"RAY_USAGE_STATS_ENABLED=0" in variables
     assert run_python(PAGE.blocks("python")[0], tmp_path) == (
         "0.jpg masks/0.png\n1.jpg masks/1.png\n"

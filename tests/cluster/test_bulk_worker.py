@@ -30,16 +30,19 @@ class Worker:
 
     def __init__(self, out: Path, digest: str) -> None:
         self.desk = Desk()
-        hand = SimpleNamespace(begin=SimpleNamespace(remote=self.desk.begin))
+        hand = SimpleNamespace(
+            begin=SimpleNamespace(remote=self.desk.begin),
+            end=SimpleNamespace(remote=self.desk.end),
+        )
         settings = Settings.model_validate(
             {"buckets": "33x33", "sessions": 1, "threads": 1, "max_batch": 1}
         )
         order = Order.of(["mask"], {})
         self.made = Segmenter(Job(settings, order, digest, Folder(Path("/")), Folder(out), hand))
 
-    def work(self) -> tuple[list[dict[str, Any]], str]:
-        """What became of a portion of one picture, and the trouble."""
-        texts = {"part": PART, "pictures": json.dumps([PICTURE])}
+    def work(self, *pictures: Picture) -> tuple[list[dict[str, Any]], str]:
+        """What became of a portion, and the trouble."""
+        texts = {"part": PART, "pictures": json.dumps(pictures or [PICTURE])}
         answer = self.made({name: np.array([text], object) for name, text in texts.items()})
         (said,), (trouble,) = answer["said"], answer["trouble"]
         return [json.loads(line) for line in said.splitlines()], trouble
@@ -69,13 +72,19 @@ def test_one_that_it_had_noted_is_not(made: Worker, tmp_path: Path) -> None:
     assert files(tmp_path) == {PART}
 
 
-def test_one_that_workers_die_on_is_given_up(made: Worker, tmp_path: Path) -> None:
+def test_a_picture_that_workers_die_on_is_given_up_alone(made: Worker, tmp_path: Path) -> None:
+    deadly = PICTURE._replace(name="deadly.jpg", target="deadly")
+    made.desk.begin(PART)
     for _ in range(ATTEMPTS):
-        made.desk.begin(PART)
-    (record,), trouble = made.work()
+        # It gets so far each time.
+        made.desk.begin(f"{PART} street.jpg")
+        made.desk.end(f"{PART} street.jpg")
+        made.desk.begin(f"{PART} deadly.jpg")
+    (good, bad), trouble = made.work(PICTURE, deadly)
     assert not trouble
-    assert record["error"].startswith("3 workers died on it")
-    assert files(tmp_path) == {PART}
+    assert (bad["name"], bad["error"]) == ("deadly.jpg", "workers died on it")
+    assert good["files"] == {"mask": MASK}
+    assert files(tmp_path) == {PART, MASK}
 
 
 def test_a_stopped_run_begins_none(made: Worker, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from service.errors import StartError
 from service.predict.cluster.manifest import Manifest
 from service.predict.cluster.pictures import Picture, find, portions
 from service.predict.cluster.stores import open_store
-from service.predict.cluster.worker import Desk, Job, Segmenter
+from service.predict.cluster.worker import Actor, Desk, Job
 from service.predict.outputs import COCO, Maker, Order
 from service.predict.pictures import Report
 from service.predict.progress import progress
@@ -115,7 +115,7 @@ def _run(job: Job, missing: Sequence[Picture], manifest: Manifest, report: Repor
         for index, portion in enumerate(portions(missing, size))
     ]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        Segmenter,
+        Actor,
         fn_constructor_args=(job,),
         batch_size=1,
         num_cpus=workers.cpus,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import socket
 from collections import Counter
 from collections.abc import Sequence
@@ -25,14 +27,14 @@ from service.predict.pictures import why
 from service.segmented import Segmented
 from service.settings import Settings
 
-ATTEMPTS = 3
-"""At a portion on which workers die."""
+ATTEMPTS = 2
+"""At a picture alone, after a worker died on it or on one beside it."""
 STOPPED = 0
 Batch = dict[str, NDArray[Any] | list[str]]
 
 
 class Desk:
-    """Knows whether the run is to end, and which portions were begun."""
+    """Knows whether the run is to end, and what was begun."""
 
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()
@@ -41,12 +43,16 @@ class Desk:
     def stop(self) -> None:
         self._stopped = True
 
-    def begin(self, part: str) -> int:
-        """How often a portion was begun, or that it should not be."""
+    def begin(self, work: str) -> int:
+        """How often some work was begun, or that it should not be."""
         if self._stopped:
             return STOPPED
-        self._begun[part] += 1
-        return self._begun[part]
+        self._begun[work] += 1
+        return self._begun[work]
+
+    def end(self, work: str) -> None:
+        """That no worker died on it."""
+        del self._begun[work]
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class Segmenter:
         try:
             if begun > 1 and any(file.name == part for file in out.list(str(Path(part).parent))):
                 return out.read(part).decode()
-            made = self._given_up(pictures) if begun > ATTEMPTS else self._segment(pictures)
+            made = self._each_alone(part, pictures) if begun > 1 else self._segment(pictures)
             out.write(part, lines(made))
         except StartError as error:
             self._trouble = str(error)
@@ -122,15 +128,33 @@ class Segmenter:
             records.append(_stamp(outcome.item) | result)
         return records
 
-    def _given_up(self, pictures: Sequence[Picture]) -> list[Record]:
-        error = f"{ATTEMPTS} workers died on it or on one of {len(pictures) - 1} at work beside it"
-        return [_stamp(picture) | {"error": error} for picture in pictures]
+    def _each_alone(self, part: str, pictures: Sequence[Picture]) -> list[Record]:
+        """The same one by one, so that one that workers die on is found out."""
+        records: list[Record] = []
+        for picture in pictures:
+            work = f"{part} {picture.name}"
+            begun: int = ray.get(self._job.desk.begin.remote(work))
+            if begun > ATTEMPTS:
+                records.append(_stamp(picture) | {"error": "workers died on it"})
+            else:
+                records += self._segment([picture])
+                ray.get(self._job.desk.end.remote(work))
+        return records
 
     def _read(self, picture: Picture) -> bytes:
         return self._job.source.read(picture.at)
 
     def _write(self, picture: Picture, found: Segmented) -> Record:
         return self._maker.make(picture.target, found, self._job.out.write)
+
+
+class Actor(Segmenter):
+    """The same in a process that Ray started."""
+
+    def __init__(self, job: Job) -> None:
+        # Where Ray 2.60 takes itself down, once all is done, it may hang and hold its memory.
+        atexit.register(os._exit, 0)
+        super().__init__(job)
 
 
 def _stamp(picture: Picture) -> Record:
