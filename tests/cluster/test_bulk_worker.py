@@ -14,7 +14,7 @@ import pytest
 from service.engine.model import file_digest
 from service.predict.cluster.pictures import Picture
 from service.predict.cluster.stores import Folder
-from service.predict.cluster.worker import ATTEMPTS, Desk, Job, Segmenter
+from service.predict.cluster.worker import ATTEMPTS, Desk, Job, Segmenter, here
 from service.predict.outputs import Order
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE, Settings
 from tests.predict.runs import files
@@ -77,9 +77,9 @@ def test_a_picture_that_workers_die_on_is_given_up_alone(made: Worker, tmp_path:
     made.desk.begin(PART)
     for _ in range(ATTEMPTS):
         # It gets so far each time.
-        made.desk.begin(f"{PART} street.jpg")
-        made.desk.end(f"{PART} street.jpg")
-        made.desk.begin(f"{PART} deadly.jpg")
+        made.desk.begin(f"{PART} 0")
+        made.desk.end(f"{PART} 0")
+        made.desk.begin(f"{PART} 1")
     (good, bad), trouble = made.work(PICTURE, deadly)
     assert not trouble
     assert (bad["name"], bad["error"]) == ("deadly.jpg", "workers died on it")
@@ -106,3 +106,12 @@ def test_another_model_on_a_node_ends_it_too(tmp_path: Path) -> None:
     started.made.bulk.close()
     assert not records
     assert trouble.endswith(f"{BUILT_IN_MODEL} is another model there than here")
+
+
+def test_threads_are_those_of_the_node_unless_they_are_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started, chosen = map(Settings.model_validate, ({}, {"image_threads": 3}))
+    monkeypatch.setattr(Settings.model_fields["image_threads"], "default", 5)
+    assert here(started).image_threads == 5
+    assert here(chosen).image_threads == 3

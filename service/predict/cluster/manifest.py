@@ -50,19 +50,13 @@ class Manifest:
                 f"{out.url} was written without --ray, which keeps other books: choose another "
                 "place"
             )
-        plan = json.loads(json.dumps(plan))
         parts = sorted(name for name in self._files if name.startswith(f"{FOLDER}/part-"))
-        before = json.loads(out.read(PLAN)) if PLAN in self._files else None
-        if before is not None and before != plan and not overwrite:
-            raise StartError(difference(out.url, before, plan))
-        if overwrite:
-            with ThreadPoolExecutor(READERS) as pool:
-                list(pool.map(out.remove, parts))
-            parts = []
-        if before != plan:
-            out.write(PLAN, json.dumps(plan).encode())
-        self._records: dict[str, Record] = {}
         with ThreadPoolExecutor(READERS) as pool:
+            if overwrite:
+                list(pool.map(out.remove, parts))
+                parts = []
+            self._plan(json.loads(json.dumps(plan)), overwrite)
+            self._records: dict[str, Record] = {}
             for text in pool.map(out.read, parts):
                 self.add(text.decode())
         self._run = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
@@ -101,6 +95,15 @@ class Manifest:
             if "error" not in record or name in names
         )
         self._out.write(WHOLE, lines(kept))
+
+    def _plan(self, plan: Record, overwrite: bool) -> None:
+        """Note what the run is, unless it is noted."""
+        before = json.loads(self._out.read(PLAN)) if PLAN in self._files else None
+        if before == plan:
+            return
+        if before is not None and not overwrite:
+            raise StartError(difference(self._out.url, before, plan))
+        self._out.write(PLAN, json.dumps(plan).encode())
 
 
 def lines(records: Iterable[Record]) -> bytes:

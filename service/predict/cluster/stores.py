@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -79,9 +80,10 @@ class Folder:
         for place, _, files in os.walk(self.path / below):
             for name in files:
                 path = Path(place, name)
-                status = path.stat()
-                relative = path.relative_to(self.path).as_posix()
-                yield Found(relative, status.st_size, status.st_mtime_ns)
+                with suppress(FileNotFoundError):  # it was unfinished, and is called otherwise now
+                    status = path.stat()
+                    relative = path.relative_to(self.path).as_posix()
+                    yield Found(relative, status.st_size, status.st_mtime_ns)
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()

@@ -79,7 +79,7 @@ class Segmenter:
         self._job = job
         self._trouble = ""
         try:
-            self.bulk = Bulk.load(job.settings)
+            self.bulk = Bulk.load(here(job.settings))
             self._maker = Maker(job.order, self.bulk.engine)
         except ValidationError as error:
             self._trouble = explain(error)
@@ -131,8 +131,8 @@ class Segmenter:
     def _each_alone(self, part: str, pictures: Sequence[Picture]) -> list[Record]:
         """The same one by one, so that one that workers die on is found out."""
         records: list[Record] = []
-        for picture in pictures:
-            work = f"{part} {picture.name}"
+        for index, picture in enumerate(pictures):
+            work = f"{part} {index}"
             begun: int = ray.get(self._job.desk.begin.remote(work))
             if begun > ATTEMPTS:
                 records.append(_stamp(picture) | {"error": "workers died on it"})
@@ -155,6 +155,13 @@ class Actor(Segmenter):
         # Where Ray 2.60 takes itself down, once all is done, it may hang and hold its memory.
         atexit.register(os._exit, 0)
         super().__init__(job)
+
+
+def here(settings: Settings) -> Settings:
+    """The settings of a run as they are on this node: it may have other cores."""
+    own = Settings.model_fields["image_threads"].default
+    chosen = "image_threads" in settings.model_fields_set
+    return settings if chosen else settings.model_copy(update={"image_threads": own})
 
 
 def _stamp(picture: Picture) -> Record:
