@@ -18,6 +18,8 @@ from service.errors import RequestError, StartError
 from service.explain import explain
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
+from service.predict.cluster.manifest import PLAN
+from service.predict.cluster.stores import is_bucket
 from service.predict.film import open_film
 from service.predict.journal import Journal
 from service.predict.outputs import KINDS, OPTIONS, Order, Writer
@@ -146,11 +148,7 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
     order = Order.of(given.write, given_of(given, OPTIONS))
     if given.ray:
         return run_on_ray(given, order, stop)
-    for word in (*given.source, given.out):
-        if word.startswith("s3://"):
-            raise StartError(f"{word}: an object store is read and written with --ray")
-    if given.address:
-        raise StartError("--address has no meaning without --ray")
+    refuse_without_ray(given)
     film = film_of(given.source)
     out = Path(given.out)
     items = [] if film else find_pictures(given.source, out)
@@ -164,6 +162,20 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
 
             return predict_film(bulk, opened, writer, journal, stop)
         return predict_pictures(bulk, items, writer, journal, stop)
+
+
+def refuse_without_ray(given: argparse.Namespace) -> None:
+    """
+    Raises:
+        StartError: it names what only --ray has.
+    """
+    for word in (*given.source, given.out):
+        if is_bucket(word):
+            raise StartError(f"{word}: an object store is read and written with --ray")
+    if given.address:
+        raise StartError("--address has no meaning without --ray")
+    if Path(given.out, PLAN).exists():
+        raise StartError(f"{given.out} was written with --ray, which keeps other books: add it")
 
 
 def run_on_ray(given: argparse.Namespace, order: Order, stop: Stop) -> Report:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.predict.cluster.manifest import PLAN
 from service.predict.command import main
 from service.predict.journal import NAME
 from service.settings import SAMPLE_PICTURE
@@ -75,5 +76,8 @@ def test_an_endpoint_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_books_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "rays" / "manifest").mkdir(parents=True)
+    (tmp_path / "rays" / PLAN).write_text("{}")
+    assert "was written with --ray" in refused(SAMPLE_PICTURE, tmp_path / "rays")
     (tmp_path / NAME).write_text("")
     assert "was written without --ray" in refused(SAMPLE_PICTURE, tmp_path, "--ray")
