@@ -1,0 +1,180 @@
+"""Rounds of calibration and measurement on a real server, one after the other.
+
+Each round is calibrated by itself, right before its measurements and on the machine as it is at
+that time: the server and the client that loads it share the same cores as later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.load import Connection, Load, Reply, closed_loop, open_loop
+from benchmarks.run import mask_of, photo
+from benchmarks.server import Server, running
+from benchmarks.simulate.calibrate import Alone
+from service.cores import usable_cores
+from service.settings import Settings
+
+HOPELESS = "X-Request-Timeout: 0.001\r\n"
+"""A request that is given up at once, and so costs what a refusal does."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One way to run the server, and the loads it is put under."""
+
+    name: str
+    flags: tuple[str, ...]
+    timeout: float
+    """Seconds that each request has."""
+    loads: tuple[float, ...]
+    """Rates of arrival, in shares of the capacity."""
+    clients: int
+    """That saturate it in a closed loop."""
+
+
+SETUPS = (
+    Setup("as started", (), 2.0, (0.5, 0.7, 0.9, 1.2, 2.0), 8),
+    Setup(
+        "one session, batches of up to 4, room for 12",
+        ("--sessions", "1", "--threads", "1", "--max-batch", "4", "--queue-limit", "12"),
+        10.0,
+        (0.7, 0.9, 1.5),
+        12,
+    ),
+)
+
+
+def rounds(count: int, seconds: float, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """So many rounds, each as it is stored.
+
+    Args:
+        count: how many.
+        seconds: the length of each measurement.
+        tell: told of the progress.
+    """
+    body = photo(1280, 720)
+    with ExitStack() as stack:
+        servers = {
+            setup.name: stack.enter_context(running(*setup.flags, "--image-threads", threads()))
+            for setup in SETUPS
+        }
+        for number in range(count):
+            measured = {}
+            for setup in SETUPS:
+                server = servers[setup.name]
+                measured[setup.name] = _round(server, setup, body, number, seconds, tell)
+            yield measured
+
+
+def threads() -> str:
+    """The image threads that a server has here; fixed, so that they are known."""
+    return str(Settings.model_fields["image_threads"].default)
+
+
+def _round(
+    server: Server,
+    setup: Setup,
+    body: bytes,
+    number: int,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    heads = f"X-Request-Timeout: {setup.timeout}\r\n"
+    alone = [_alone(reply) for reply in _press(server, body, 1, seconds / 2).answered()]
+    refusals = [_send(server, body, HOPELESS).seconds for _ in range(20)]
+    rate = _press(server, body, setup.clients, seconds / 2).rate
+    tell(f"round {number + 1}, {setup.name}: {rate:.1f}/s, {1e3 * _median(alone):.0f} ms alone")
+    cells = []
+    for index, load in enumerate(setup.loads):
+        seed = 1000 * number + index
+        before = reasons(server)
+        seen = asyncio.run(
+            open_loop(server.url, mask_of(body, heads), load * rate, seconds, seed=seed)
+        )
+        cells.append(_cell(load, seed, seconds, seen, before, reasons(server)))
+        tell(f"  at {load:.0%}: {len(seen.replies)} requests, {len(seen.answered())} answered")
+    placed = server.placement
+    return {
+        "cores": usable_cores(),
+        "placement": [placed.sessions, placed.max_batch, int(threads()), _limit(setup)],
+        "rate": round(rate, 3),
+        "alone": [[each.total, each.decode, each.infer, each.encode] for each in alone],
+        "refusals": [round(each, 4) for each in refusals],
+        "cells": cells,
+    }
+
+
+def _cell(
+    load: float,
+    seed: int,
+    seconds: float,
+    seen: Load,
+    before: dict[str, float],
+    after: dict[str, float],
+) -> dict[str, Any]:
+    """One measurement as it is stored: what the simulation needs to repeat it, and what came."""
+    return {
+        "load": load,
+        "seed": seed,
+        "seconds": seconds,
+        "requests": len(seen.replies),
+        "answered": sorted(round(reply.seconds, 3) for reply in seen.answered()),
+        "reasons": {
+            reason: int(count - before.get(reason, 0))
+            for reason, count in after.items()
+            if count > before.get(reason, 0)
+        },
+    }
+
+
+def reasons(server: Server) -> dict[str, float]:
+    """How many masks were not given, by why."""
+    found = re.findall(
+        r'deeplab_requests_total\{reason="(\w+)",route="/v1/mask",status="\d+"\} (\S+)',
+        server.get("/metrics"),
+    )
+    counts: dict[str, float] = {}
+    for reason, count in found:
+        counts[reason] = counts.get(reason, 0.0) + float(count)
+    return counts
+
+
+def _press(server: Server, body: bytes, clients: int, seconds: float) -> Load:
+    return asyncio.run(closed_loop(server.url, mask_of(body), clients, seconds))
+
+
+def _send(server: Server, body: bytes, heads: str) -> Reply:
+    async def once() -> Reply:
+        connection = Connection(server.url)
+        reply = await connection.post("/v1/mask", body, heads)
+        connection.close()
+        return reply
+
+    return asyncio.run(once())
+
+
+def _alone(reply: Reply) -> Alone:
+    """A request that met no other, by the server's own `Server-Timing`."""
+    stages = {
+        name: float(milliseconds) / 1e3
+        for name, milliseconds in re.findall(r"(\w+);dur=([\d.]+)", reply.head)
+    }
+    parts = [round(stages[stage], 4) for stage in ("decode", "infer", "encode")]
+    return Alone(round(reply.seconds, 4), *parts)
+
+
+def _median(alone: list[Alone]) -> float:
+    return sorted(each.total for each in alone)[len(alone) // 2]
+
+
+def _limit(setup: Setup) -> int:
+    flags = setup.flags
+    if "--queue-limit" in flags:
+        return int(flags[flags.index("--queue-limit") + 1])
+    return int(Settings.model_fields["queue_limit"].default)
