@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -50,23 +50,29 @@ SETUPS = (
 )
 
 
-def rounds(count: int, seconds: float, tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def rounds(
+    count: int,
+    seconds: float,
+    tell: Callable[[str], None],
+    setups: Sequence[Setup] = SETUPS,
+) -> Iterator[dict[str, Any]]:
     """So many rounds, each as it is stored.
 
     Args:
         count: how many.
         seconds: the length of each measurement.
         tell: told of the progress.
+        setups: the servers, which all run at the same time and work one after the other.
     """
     body = photo(1280, 720)
     with ExitStack() as stack:
         servers = {
             setup.name: stack.enter_context(running(*setup.flags, "--image-threads", threads()))
-            for setup in SETUPS
+            for setup in setups
         }
         for number in range(count):
             measured = {}
-            for setup in SETUPS:
+            for setup in setups:
                 server = servers[setup.name]
                 measured[setup.name] = _round(server, setup, body, number, seconds, tell)
             yield measured

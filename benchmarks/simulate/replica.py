@@ -106,6 +106,7 @@ class Replica:
         for _, _, visit in self._deadlines:
             if not visit.outcome:
                 visit.outcome = "lost"
+                self.line.rate.end(self._env.now, done=False)
                 self._leave(visit)
 
     # The way of a request.
