@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -56,7 +55,6 @@ def check(
     if missing > 0:
         for measured in rounds(missing, seconds, tell):
             stored["rounds"].append(measured)
-            stored["loadavg"] = [round(each, 1) for each in os.getloadavg()]
             store.write_text(json.dumps(stored) + "\n")
     tell("comparing with the simulation")
     rows = list(compare(stored["rounds"]))
@@ -82,10 +80,11 @@ def machine() -> str:
 def report(stored: dict[str, Any], rows: list[Row]) -> str:
     """What the page says of it."""
     profile = typical(stored["rounds"])
+    others = [part["others"] for each in stored["rounds"] for part in each.values()]
     parts = [
         f"Measured on {stored['date']}, {profile.cores} cores of {stored['machine']}, "
-        f"{len(stored['rounds'])} rounds; load average at the end "
-        f"{', '.join(f'{each:g}' for each in stored['loadavg'])}. One request alone takes "
+        f"{len(stored['rounds'])} rounds. Others took {sum(others) / len(others):.1f} of the cores "
+        f"({max(others):.1f} at most). One request alone takes "
         f"{1e3 * profile.alone:.0f} ms, of which {1e3 * profile.http:.1f} ms are HTTP and the "
         f"client; all cores together are {profile.speed:.2f} times as fast as one."
     ]

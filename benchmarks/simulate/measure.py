@@ -1,7 +1,7 @@
 """Rounds of calibration and measurement on a real server, one after the other.
 
-Each round is calibrated by itself, right before its measurements and on the machine as it is at
-that time: the server and the client that loads it share the same cores as later.
+Each round is calibrated by itself, right before and after its measurements and on the machine as
+it is at that time: the server and the client that loads it share the same cores as in these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.load import Connection, Load, Reply, closed_loop, open_loop
 from benchmarks.run import mask_of, photo
 from benchmarks.server import Server, running
-from benchmarks.simulate.calibrate import Alone
+from benchmarks.simulate.others import Others
 from service.cores import usable_cores
 from service.settings import Settings
 
@@ -92,43 +92,54 @@ def _round(
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     heads = f"X-Request-Timeout: {setup.timeout}\r\n"
-    alone = [_alone(reply) for reply in _press(server, body, 1, seconds / 2).answered()]
-    refusals = [_send(server, body, HOPELESS).seconds for _ in range(20)]
-    rate = _press(server, body, setup.clients, seconds / 2).rate
-    tell(f"round {number + 1}, {setup.name}: {rate:.1f}/s, {1e3 * _median(alone):.0f} ms alone")
+    others = Others(server)
+    before = _calibrate(server, setup, body, seconds / 4)
+    tell(f"round {number + 1}, {setup.name}: {before.rate:.1f}/s")
     cells = []
     for index, load in enumerate(setup.loads):
-        seed = 1000 * number + index
-        before = reasons(server)
-        seen = asyncio.run(
-            open_loop(server.url, mask_of(body, heads), load * rate, seconds, seed=seed)
+        seed, rate = 1000 * number + index, load * before.rate
+        counted = reasons(server)
+        seen = asyncio.run(open_loop(server.url, mask_of(body, heads), rate, seconds, seed=seed))
+        cells.append(
+            {"load": load, "rate": rate, "seed": seed, "seconds": seconds}
+            | _seen(seen, counted, reasons(server))
         )
-        cells.append(_cell(load, seed, seconds, seen, before, reasons(server)))
         tell(f"  at {load:.0%}: {len(seen.replies)} requests, {len(seen.answered())} answered")
+    after = _calibrate(server, setup, body, seconds / 4)
     placed = server.placement
     return {
         "cores": usable_cores(),
         "placement": [placed.sessions, placed.max_batch, int(threads()), _limit(setup)],
-        "rate": round(rate, 3),
-        "alone": [[each.total, each.decode, each.infer, each.encode] for each in alone],
-        "refusals": [round(each, 4) for each in refusals],
+        "others": round(others.cores(), 2),
+        "rate": round((before.rate + after.rate) / 2, 3),
+        "alone": before.alone + after.alone,
+        "refusals": before.refusals + after.refusals,
         "cells": cells,
     }
 
 
-def _cell(
-    load: float,
-    seed: int,
-    seconds: float,
-    seen: Load,
-    before: dict[str, float],
-    after: dict[str, float],
-) -> dict[str, Any]:
-    """One measurement as it is stored: what the simulation needs to repeat it, and what came."""
+@dataclass(frozen=True)
+class Calibration:
+    """What the server did when little and when much was asked of it."""
+
+    rate: float
+    """Answers per second when it is saturated."""
+    alone: list[list[float]]
+    """See `calibrate.Alone`."""
+    refusals: list[float]
+    """Seconds of each."""
+
+
+def _calibrate(server: Server, setup: Setup, body: bytes, seconds: float) -> Calibration:
+    alone = _press(server, body, 1, seconds).answered()
+    refusals = [round(_send(server, body, HOPELESS).seconds, 4) for _ in range(10)]
+    rate = _press(server, body, setup.clients, seconds).rate
+    return Calibration(rate, [_parts(reply) for reply in alone], refusals)
+
+
+def _seen(seen: Load, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    """What came of one measurement, as it is stored."""
     return {
-        "load": load,
-        "seed": seed,
-        "seconds": seconds,
         "requests": len(seen.replies),
         "answered": sorted(round(reply.seconds, 3) for reply in seen.answered()),
         "reasons": {
@@ -165,18 +176,14 @@ def _send(server: Server, body: bytes, heads: str) -> Reply:
     return asyncio.run(once())
 
 
-def _alone(reply: Reply) -> Alone:
-    """A request that met no other, by the server's own `Server-Timing`."""
+def _parts(reply: Reply) -> list[float]:
+    """Seconds of a request in all, in decode, infer and encode, by the server's `Server-Timing`."""
     stages = {
         name: float(milliseconds) / 1e3
         for name, milliseconds in re.findall(r"(\w+);dur=([\d.]+)", reply.head)
     }
-    parts = [round(stages[stage], 4) for stage in ("decode", "infer", "encode")]
-    return Alone(round(reply.seconds, 4), *parts)
-
-
-def _median(alone: list[Alone]) -> float:
-    return sorted(each.total for each in alone)[len(alone) // 2]
+    parts = (stages[stage] for stage in ("decode", "infer", "encode"))
+    return [round(each, 4) for each in (reply.seconds, *parts)]
 
 
 def _limit(setup: Setup) -> int:

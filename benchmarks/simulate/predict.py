@@ -108,7 +108,7 @@ def _replay(profile: Profile, setup: Setup, rate: float, cell: dict[str, Any]) -
         fleet = Fleet(
             profile, 1, Random(repetition), manners=Manners(setup.timeout), guess=1 / rate
         )
-        arrivals = poisson(cell["load"] * rate, Random(cell["seed"]))
+        arrivals = poisson(cell["rate"], Random(cell["seed"]))
         fleet.follow(until(arrivals, cell["seconds"]))
         fleet.env.run(cell["seconds"] + DRAIN)
         logs.append(fleet.log)

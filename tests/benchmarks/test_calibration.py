@@ -36,6 +36,7 @@ def stored_round(profile: Profile, setup: measure.Setup) -> dict[str, Any]:
     return {
         "cores": profile.cores,
         "placement": [profile.runners, profile.max_batch, 2, profile.queue_limit],
+        "others": 0.25,
         "rate": rate,
         "alone": alone,
         "refusals": [profile.refusal],
@@ -51,6 +52,7 @@ def stored_cell(profile: Profile, setup: measure.Setup, load: float, rate: float
     counts = {name: int(seen.share(name) * len(seen.seconds) + 0.5) for name in OUTCOMES[1:]}
     return {
         "load": load,
+        "rate": load * rate,
         "seed": 3,
         "seconds": 12.0,
         "requests": len(seen.seconds),
@@ -96,11 +98,7 @@ def test_a_check_goes_on_from_what_is_stored_and_writes_its_table(
     stored: dict[str, Any], tmp_path: Path
 ) -> None:
     store, page = tmp_path / "store.json", tmp_path / "page.md"
-    store.write_text(
-        json.dumps(
-            {"date": "2000-01-01", "machine": "an abacus", "loadavg": [0.5], "rounds": [stored]}
-        )
-    )
+    store.write_text(json.dumps({"date": "2000-01-01", "machine": "an abacus", "rounds": [stored]}))
     page.write_text(PAGE)
     lines: list[str] = []
     check(store, page, tmp_path, 1, 1.0, True, lines.append)
@@ -109,6 +107,7 @@ def test_a_check_goes_on_from_what_is_stored_and_writes_its_table(
     assert text.endswith("after\n")
     assert "old" not in text
     assert "2000-01-01, 2 cores of an abacus, 1 rounds" in text
+    assert "Others took 0.2 of the cores (0.2 at most)" in text
     assert len(re.findall(r"^\| \d+% \|", text, re.MULTILINE)) == 8
     assert (tmp_path / "scale-check.png").stat().st_size < 150_000
     assert lines[-1].startswith(tuple("0123456789"))
@@ -122,6 +121,7 @@ def test_a_real_server_is_measured() -> None:
     found = measured["small"]
     assert found["placement"][3] == 7
     assert found["rate"] > 0
+    assert 0 <= found["others"] <= found["cores"]
     assert all(total > decode + infer > 0 for total, decode, infer, _ in found["alone"])
     (cell,) = found["cells"]
     assert cell["requests"] == len(cell["answered"]) + sum(cell["reasons"].values())
