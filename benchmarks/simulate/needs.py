@@ -60,7 +60,7 @@ class Case:
         """Long enough for queues to settle and for a p99, without millions of requests."""
         if self.traffic == "surges":
             return max(200.0, 1200 / self.replicas) * self.size
-        return max(8.0, 16_000 / (self.capacity * self.replicas)) * self.size
+        return max(80 * self.profile.alone, 16_000 / (self.capacity * self.replicas)) * self.size
 
     def run(self, utilisation: float) -> Seen:
         """What clients see whose requests are that share of the capacity."""

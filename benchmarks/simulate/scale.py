@@ -86,7 +86,9 @@ def scale(
     """
     profile = typical(json.loads(store.read_text())["rounds"])
     capacity = throughput(profile, 8 * profile.capacity)
-    tell(f"one replica: {capacity:.1f}/s, {1e3 * profile.alone:.0f} ms alone")
+    replica = f"{capacity:.1f}/s, {1e3 * profile.alone:.0f} ms for a request alone"
+    tell(f"one replica: {replica}")
+    put(page, "replica", f"One replica is the server as it starts by itself: {replica}.")
     with ProcessPoolExecutor(usable_cores()) as pool:
         plan = QUICK if quick else Plan()
         run = Run(profile, capacity, plan, seed, page, images, pool)
