@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from benchmarks.simulate.measure import rounds
@@ -27,6 +28,8 @@ HEAD = (
     "unanswered measured",
     "predicted",
 )
+QUIET = 0.2
+"""Cores that others may take."""
 
 
 def check(
@@ -81,10 +84,11 @@ def report(stored: dict[str, Any], rows: list[Row]) -> str:
     """What the page says of it."""
     profile = typical(stored["rounds"])
     others = [part["others"] for each in stored["rounds"] for part in each.values()]
+    warning = " That is much: repeat it on a quiet machine." if mean(others) > QUIET else ""
     parts = [
         f"Measured on {stored['date']}, {profile.cores} cores of {stored['machine']}, "
-        f"{len(stored['rounds'])} rounds. Others took {sum(others) / len(others):.1f} of the cores "
-        f"({max(others):.1f} at most). One request alone takes "
+        f"{len(stored['rounds'])} rounds. Others took {mean(others):.1f} of the cores "
+        f"({max(others):.1f} at most).{warning} One request alone takes "
         f"{1e3 * profile.alone:.0f} ms, of which {1e3 * profile.http:.1f} ms are HTTP and the "
         f"client; all cores together are {profile.speed:.2f} times as fast as one."
     ]

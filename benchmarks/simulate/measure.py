@@ -98,13 +98,16 @@ def _round(
     cells = []
     for index, load in enumerate(setup.loads):
         seed, rate = 1000 * number + index, load * before.rate
-        counted = reasons(server)
+        counted, beside = reasons(server), Others(server)
         seen = asyncio.run(open_loop(server.url, mask_of(body, heads), rate, seconds, seed=seed))
         cells.append(
             {"load": load, "rate": rate, "seed": seed, "seconds": seconds}
             | _seen(seen, counted, reasons(server))
         )
-        tell(f"  at {load:.0%}: {len(seen.replies)} requests, {len(seen.answered())} answered")
+        tell(
+            f"  at {load:.0%}: {len(seen.replies)} requests, {len(seen.answered())} answered; "
+            f"others took {beside.cores():.1f} cores"
+        )
     after = _calibrate(server, setup, body, seconds / 4)
     placed = server.placement
     return {

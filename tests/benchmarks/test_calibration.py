@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.simulate import measure
+from benchmarks.simulate import measure, predict
 from benchmarks.simulate.arrivals import poisson, until
 from benchmarks.simulate.calibrate import throughput
 from benchmarks.simulate.check import check
@@ -61,6 +61,11 @@ def stored_cell(profile: Profile, setup: measure.Setup, load: float, rate: float
     }
 
 
+@pytest.fixture(autouse=True)
+def _few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "REPETITIONS", 6)
+
+
 @pytest.fixture(scope="module")
 def stored() -> dict[str, Any]:
     batching = replace(TRUTH, runners=1, max_batch=4, more=0.6, queue_limit=12)
@@ -107,7 +112,7 @@ def test_a_check_goes_on_from_what_is_stored_and_writes_its_table(
     assert text.endswith("after\n")
     assert "old" not in text
     assert "2000-01-01, 2 cores of an abacus, 1 rounds" in text
-    assert "Others took 0.2 of the cores (0.2 at most)" in text
+    assert "Others took 0.2 of the cores (0.2 at most). That is much" in text
     assert len(re.findall(r"^\| \d+% \|", text, re.MULTILINE)) == 8
     assert (tmp_path / "scale-check.png").stat().st_size < 150_000
     assert lines[-1].startswith(tuple("0123456789"))

@@ -12,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulate.policy import Line, Rate, Waiting
@@ -61,6 +61,7 @@ steps = st.lists(
 )
 
 
+@settings(max_examples=60)
 @given(capacity=st.sampled_from((1, 2, 8)), limit=st.integers(1, 12), story=steps)
 def test_the_line_admits_and_refuses_as_the_services_own(
     capacity: int, limit: int, story: list[tuple[str, int]]

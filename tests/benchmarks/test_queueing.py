@@ -15,7 +15,7 @@ from tests.benchmarks.profiles import FOREVER, PLENTY, profile
 
 EXPONENTIAL = tuple(-math.log(1 - (index + 0.5) / 4000) for index in range(4000))
 """Quantiles of a service time whose mean is one."""
-REQUESTS = 20_000
+REQUESTS = 12_000
 
 
 def sojourns(rate: float, **changes: Any) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ def test_the_highest_utilisation_is_found(truth: int, monkeypatch: pytest.Monkey
 
 
 def test_two_choices_carry_more_than_chance_alone() -> None:
-    cases = [Case(SHAPE, CAPACITY, 10, "Poisson", name, 0, 0.3) for name in needs.BALANCERS]
+    cases = [Case(SHAPE, CAPACITY, 10, "Poisson", name, 0, 0.15) for name in needs.BALANCERS]
     at_random, _, two_choices, _ = (case.run(0.85).percentile(99) for case in cases)
     assert two_choices < 0.7 * at_random
 
