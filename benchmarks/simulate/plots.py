@@ -16,6 +16,7 @@ from benchmarks.simulate.zone import Cost, Failure
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Those of Okabe and Ito."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
+STYLES = ("-", "-", "--", "-.", ":", "-")
 DPI = 100
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """x and y by what they are called."""
@@ -38,13 +39,12 @@ def figure(path: Path, columns: int = 1, height: float = 3.6) -> Iterator[Sequen
 
 def lines(axes: Axes, series: Series, markers: bool = True) -> None:
     """A line for each, with its name."""
-    styles = zip(series.items(), COLOURS, MARKERS, strict=False)
-    for order, ((name, (x, y)), colour, marker) in enumerate(styles):
+    looks = zip(series.items(), COLOURS, MARKERS, STYLES, strict=False)
+    for order, ((name, (x, y)), colour, marker, style) in enumerate(looks):
         # Each thinner than the one below, so that lines that coincide are all seen.
-        width = 3.2 - 0.4 * order
-        axes.plot(
-            x, y, color=colour, marker=marker if markers else None, ms=4, lw=width, label=name
-        )
+        axes.plot(x, y, style, color=colour, lw=2.8 - 0.3 * order, label=name)
+        if markers:
+            axes.plot(x, y, marker, color=colour, ms=4)
     axes.legend(fontsize=8, frameon=False)
 
 
