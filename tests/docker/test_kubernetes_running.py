@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 from service.keys import CHECK_EVERY
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 from tests.docker.cluster import Overlay, overlay
-from tests.docker.conftest import tool, watching
+from tests.docker.conftest import watching
 from tests.docker.load import under_load
 from tests.docker.prometheus import Prometheus, wait_until
 from tests.e2e.conftest import FAST, Server, serving
@@ -23,6 +24,9 @@ from tests.e2e.conftest import FAST, Server, serving
 pytestmark = pytest.mark.xdist_group("kubernetes")
 
 OLD, NEW = "an-old-key-of-32-characters-abcd", "a-newer-key-of-32-characters-abc"
+CLIENTS = 4
+PAUSE = 0.5
+"""Seconds in which a client has nothing to ask, and may be forgotten."""
 PICTURE = SAMPLE_PICTURE.read_bytes()
 
 
@@ -103,39 +107,57 @@ def test_kserve_s_clients_speak_to_it(server: Server) -> None:
         assert image["datatype"] == "UINT8"
 
 
-def test_its_end_fits_into_the_grace_period_and_every_kept_connection_hears_of_it(
-    production: Overlay, server: Server
+@pytest.fixture(scope="module")
+def successor() -> Iterator[Server]:
+    """Another pod."""
+    with serving(*FAST) as running:
+        yield running
+
+
+def stay(old: str, new: str) -> list[int]:
+    """Send pictures over one connection until it is taken leave of, and one more elsewhere."""
+    with httpx.Client(base_url=old, timeout=60) as kept:
+        answers = [mask(kept, OLD)]
+        while answers[-1].headers.get("connection") != "close":
+            time.sleep(PAUSE)
+            answers.append(mask(kept, OLD))
+    with httpx.Client(base_url=new, timeout=60) as client:
+        answers.append(mask(client, OLD))
+    return [answer.status_code for answer in answers]
+
+
+def test_a_pod_that_is_replaced_loses_nobody_and_ends_in_its_grace_period(
+    production: Overlay, server: Server, successor: Server
 ) -> None:
-    """The last test of this server."""
+    """The last test of this server. After preStop only connections are left that were kept."""
     before = production.container["lifecycle"]["preStop"]["sleep"]["seconds"]
     grace = production.pod["terminationGracePeriodSeconds"]
     (ready,) = {probe["httpGet"]["path"] for probe in production.probes()} - {"/healthz"}
-    with httpx.Client(base_url=server.url, timeout=60) as kept:
-        assert "connection" not in mask(kept, OLD).headers
+    with ThreadPoolExecutor(CLIENTS) as pool, httpx.Client(base_url=server.url) as seldom:
+        assert seldom.get(ready).status_code == 200
+        visits = [pool.submit(stay, server.url, successor.url) for _ in range(CLIENTS)]
+        time.sleep(1)
+        assert not any(visit.done() for visit in visits), "nobody is sent away yet"
 
         server.process.send_signal(signal.SIGTERM)
 
-        wait_until(lambda: httpx.get(server.url + ready).status_code == 503, "it remains ready")
-        last = mask(kept, OLD)
-        assert (last.status_code, last.headers["connection"]) == (200, "close")
-    assert server.process.wait(grace - before) == 0
+        outcomes = [set(visit.result()) for visit in visits]
+        leaving = seldom.get(ready)
+        assert (leaving.status_code, leaving.headers["connection"]) == (503, "close")
+        assert server.process.wait(grace - before) == 0
+    assert outcomes == [{200}] * CLIENTS
 
 
 @pytest.fixture(scope="module")
 def watched(
-    production: Overlay, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, Prometheus]]:
-    """A server, and a Prometheus with the labels that the operator would give its series."""
-    tool("prometheus")
+    production: Overlay, successor: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """A Prometheus that gives a pod's series the labels that the operator would give them."""
     labels = {"namespace": production.one("ScaledObject")["metadata"]["namespace"]}
-    with (
-        serving(*FAST) as running,
-        watching(
-            running.url.removeprefix("http://"), tmp_path_factory.mktemp("keda"), labels
-        ) as watcher,
-    ):
+    target = successor.url.removeprefix("http://")
+    with watching(target, tmp_path_factory.mktemp("keda"), labels) as watcher:
         wait_until(lambda: watcher.samples("deeplab_capacity") >= 2, "nothing is scraped")
-        yield running, watcher
+        yield watcher
 
 
 def measured(prometheus: Prometheus, query: str) -> float:
@@ -145,21 +167,20 @@ def measured(prometheus: Prometheus, query: str) -> float:
 
 
 def test_it_is_scaled_on_what_is_measured(
-    production: Overlay, watched: tuple[Server, Prometheus]
+    production: Overlay, successor: Server, watched: Prometheus
 ) -> None:
-    running, prometheus = watched
     triggers = production.one("ScaledObject")["spec"]["triggers"]
     queries = {found["name"]: found["metadata"]["query"] for found in triggers}
     threshold = {found["name"]: float(found["metadata"]["threshold"]) for found in triggers}
 
     assert set(queries) == {"occupied", "wait"}
     for query in queries.values():
-        assert measured(prometheus, query) == 0, "nobody is here"
+        assert measured(watched, query) == 0, "nobody is here"
         elsewhere = query.replace('namespace="deeplab"', 'namespace="nowhere"')
-        assert prometheus.query(elsewhere) == [], "an error, so that the fallback holds"
-    with under_load(running.url, 1):
+        assert watched.query(elsewhere) == [], "an error, so that the fallback holds"
+    with under_load(successor.url, 1):
         wait_until(
-            lambda: measured(prometheus, queries["occupied"]) > threshold["occupied"],
+            lambda: measured(watched, queries["occupied"]) > threshold["occupied"],
             "ten clients at once do not ask for a second pod",
         )
-        wait_until(lambda: measured(prometheus, queries["wait"]) > 0, "nobody waits")
+        wait_until(lambda: measured(watched, queries["wait"]) > 0, "nobody waits")
