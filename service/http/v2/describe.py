@@ -68,6 +68,8 @@ def model_config(engine: Engine) -> dict[str, Any]:
         "labels": list(card.labels),
         "palette": [list(colour) for colour in card.palette],
         "licence": card.licence,
+        "pad_value": card.pad_value,
+        "buckets": [{"width": size.width, "height": size.height} for size in engine.buckets],
     }
     return {
         "name": card.name,
