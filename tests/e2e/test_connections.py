@@ -183,9 +183,7 @@ def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
 def test_uploads_that_stall_give_way_to_others() -> None:
     with serving(*FAST, "--max-uploads", "3") as running, ExitStack() as connections:
         faster = connections.enter_context(send(running, upload() + JPEG[:2000]))
-        stalled = [
-            connections.enter_context(send(running, upload() + JPEG[:50])) for _ in range(2)
-        ]
+        stalled = [connections.enter_context(send(running, upload() + JPEG[:50])) for _ in range(2)]
         for _ in range(1000):
             # They are called slow once they have been there for a while.
             answer = httpx.post(f"{running.url}/v1/mask", content=JPEG)
