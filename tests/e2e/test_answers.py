@@ -259,6 +259,7 @@ def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
         ("/v1/mask?confidence=1.5", "confidence: "),
         ("/v1/mask?confidence=nan", "confidence: "),
         ("/v1/mask?min_area=-1", "min_area: "),
+        (f"/v1/mask?min_area={10**400}", "min_area: "),
         ("/v1/mask?format=gif", "format: "),
         ("/v1/segments?geometry=geojson", "add geotransform="),
         ("/v1/segments?geometry=geojson&geotransform=1,2,3", "'1,2,3' is not six numbers"),
