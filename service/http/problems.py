@@ -111,6 +111,8 @@ def problem(
 
 def told(status: int, reason: Reason, detail: str) -> Problem:
     """What is said of an error."""
+    # What others have sent may hold half of a pair of surrogates, which UTF-8 cannot tell.
+    detail = detail.encode(errors="replace").decode()
     return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
 
 

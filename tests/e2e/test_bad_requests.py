@@ -59,6 +59,16 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "form cannot be read",
     ),
+    "half a character": (
+        {
+            "content": b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
+            b"\r\n1\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="\\ud800"\r\n\r\n1\r\n--b--\r\n',
+            "headers": {"content-type": "multipart/form-data; boundary=b; charset=unicode_escape"},
+        },
+        422,
+        "only the form's field 'file' is read",
+    ),
     "empty file": ({"files": {"file": ("a.jpg", b"")}}, 400, "the file is empty"),
     "text": (
         {"files": {"file": ("a.jpg", b"hello", "image/jpeg")}},
