@@ -19,7 +19,7 @@ export function clear() {
 
 /** Have the page's title tell what it is about. */
 export function entitle(subject) {
-  document.title = `${subject} – ${name}`;
+  document.title = `${subject} - ${name}`;
 }
 
 export function say(text) {
