@@ -108,8 +108,17 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [
-        ("/v1/overlay?alpha=2", 422, "alpha"),
-        ("/v1/overlay?alpha=much", 422, "alpha"),
+        ("/v1/overlay?alpha=2", 422, "alpha: '2' is not a number from 0 to 1"),
+        ("/v1/overlay?alpha=much", 422, "alpha: 'much' is not a number from 0 to 1"),
+        (
+            "/v1/mask?min_area=1.5",
+            422,
+            "min_area: '1.5' is not a whole number from 0 to 2147",
+        ),
+        ("/v1/mask?tile=0", 422, "tile: '0' is not a number above 0 to 4"),
+        ("/v1/mask?version=0", 422, "version: '0' is not a whole number from 1"),
+        ("/v1/segments?geometry=rle&tolerance=nan", 422, "tolerance: 'nan' is not a number from 0"),
+        ("/v1/mask?size=big", 422, "size: 'big' is none of picture or model"),
         ("/v1/overlay?classes=road,unicorn", 422, "'unicorn' is not a class"),
         ("/v1/overlay?classes=11", 422, "10 Bicyclist"),
         ("/v1/overlay?classes=%C2%B2", 422, "not a class"),
