@@ -9,6 +9,9 @@ from service.engine.engine import Engine
 from service.errors import InvalidParameter
 from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
 
+MAX_AREA = 2**31 - 1
+"""More than any picture has."""
+
 
 class CallQuery(BaseModel):
     """What every call takes."""
@@ -54,6 +57,7 @@ class CleanQuery(CallQuery):
     min_area: int = Field(
         0,
         ge=0,
+        le=MAX_AREA,
         description="pixels of the picture: smaller connected regions are given to what "
         "surrounds them",
     )

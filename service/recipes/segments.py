@@ -30,6 +30,8 @@ from service.segmented import Segmented
 
 Geometry = Literal["none", "rle", "coco", "polygons"]
 GEOJSON = "application/geo+json"
+USED_BY = {"tolerance": ("polygons", "geojson"), "geotransform": ("geojson",)}
+"""The geometries for which a parameter has a meaning."""
 
 
 class SegmentsQuery(CleanQuery):
@@ -54,6 +56,20 @@ class SegmentsQuery(CleanQuery):
         if text is not None:
             parse_geotransform(text)
         return text
+
+    def refuse_unused(self) -> None:
+        """Refuse what this geometry makes nothing of, rather than answer as if it were not there.
+
+        Raises:
+            InvalidParameter: names it.
+        """
+        for name, users in USED_BY.items():
+            if name in self.model_fields_set and self.geometry not in users:
+                wanted = " or ".join(f"geometry={user}" for user in users)
+                raise InvalidParameter(
+                    f"{name} has no meaning with geometry={self.geometry}: add {wanted}, or leave "
+                    "it"
+                )
 
     def recipe(self, engine: Engine) -> Recipe:
         """How the JSON is made.
