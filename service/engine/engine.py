@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Literal
@@ -71,7 +72,10 @@ class Engine:
         self._running: dict[int, float] = {}
         """Since when each thread has been computing."""
         self._waiting = Waiting(max_delay)
-        self._rate = Rate(lambda: self.capacity)
+        # A strong reference would be a circle, in which the model's memory stays until Python
+        # looks for such: for a server that loads one after the other that is far too late.
+        this = weakref.ref(self)
+        self._rate = Rate(lambda: engine.capacity if (engine := this()) else 1)
         self._warm = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
