@@ -1,0 +1,71 @@
+"""Which model new requests mean, while replicas of an old and a new one may be running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from ray.exceptions import RayError
+
+from service.cluster.asking import Replicas
+from service.cluster.messages import About
+from service.cluster.remote import RemoteEngine
+from service.pipeline import Pipeline
+from service.repository.models import Models
+
+log = logging.getLogger(__name__)
+
+LOOK_UP = 1.0
+"""Seconds between two questions."""
+PATIENCE = 5.0
+"""Seconds until a question is given up."""
+
+
+class Current:
+    """Asks one replica after the other, and serves the model of the one that answered last.
+
+    So each model gets a share of the requests that is its share of the replicas. A request stays
+    with the model that it found.
+    """
+
+    def __init__(self, replicas: Replicas) -> None:
+        self._replicas = replicas
+        self._pipelines: dict[str, Pipeline] = {}
+        self._models: Models | None = None
+
+    async def first(self) -> RemoteEngine:
+        """The model to begin with; waits until a replica has one."""
+        here = await self._replicas.describe()
+        return self._engine(here.about)
+
+    async def watch(self, models: Models) -> None:
+        """Follow the replicas for ever; `models` has the first one's already."""
+        self._models = models
+        for pipeline in models:
+            self._pipelines[pipeline.engine.digest] = pipeline
+        while True:
+            await asyncio.sleep(LOOK_UP)
+            with suppress(RayError, TimeoutError):
+                here = await asyncio.wait_for(self._replicas.describe(), PATIENCE)
+                self.meet(here.about)
+
+    def meet(self, about: About) -> None:
+        """Serve the model of a replica from now on."""
+        models = self._models
+        if models is None:
+            return
+        (before,) = models
+        if before.engine.digest == about.digest:
+            return
+        known = self._pipelines.get(about.digest)
+        if known is None:
+            log.info("replicas with the model %s are there", about.card.name)
+            known = self._pipelines[about.digest] = models.put(self._engine(about))
+        else:
+            models.serve(known)
+        if (before.engine.card.name, before.engine.version) != (about.card.name, about.version):
+            models.remove(before)
+
+    def _engine(self, about: About) -> RemoteEngine:
+        return RemoteEngine(about, self._replicas, self.meet)
