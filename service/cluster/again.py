@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.record import record_of
+from service.http.record import Record, record_of
 
 ATTEMPTS = 3
 """Two changes of model during one request would be very quick ones."""
@@ -33,9 +33,11 @@ class Again:
             await self.app(scope, receive, send)
             return
         deadline = time.monotonic() + self._time_of(scope)
-        body = Body(receive)
+        record, body = record_of(HTTPConnection(scope)), Body(receive)
+        before = record.reason
         for attempts_left in reversed(range(ATTEMPTS)):
-            answer = Held(scope, send, body, may_hold=attempts_left > 0)
+            record.reason = before
+            answer = Held(record, send, body, may_hold=attempts_left > 0)
             await self.app(scope, body.replayed(), answer.send)
             if not answer.held:
                 return
@@ -79,17 +81,16 @@ class Body:
 class Held:
     """Lets an answer through, unless it says that the model was replaced."""
 
-    def __init__(self, scope: Scope, send: Send, body: Body, may_hold: bool) -> None:
+    def __init__(self, record: Record, send: Send, body: Body, may_hold: bool) -> None:
         self.held = False
-        self._scope = scope
+        self._record = record
         self._send = send
         self._body = body
         self._may_hold = may_hold
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            changed = record_of(HTTPConnection(self._scope)).reason == "model_changed"
-            self.held = self._may_hold and changed
+            self.held = self._may_hold and self._record.reason == "model_changed"
             if not self.held:
                 self._body.forget()
         if not self.held:

@@ -80,6 +80,7 @@ def small(port: int, keys: Path) -> dict[str, Any]:
     http, engine = application["deployments"]
     http["ray_actor_options"] = {"num_cpus": 0.5}
     engine["ray_actor_options"] = {"num_cpus": 0.5}
+    engine["autoscaling_config"] |= {"max_replicas": 2, "look_back_period_s": 2}
     for deployment in (http, engine):
         deployment["graceful_shutdown_wait_loop_s"] = 0.2
     return config

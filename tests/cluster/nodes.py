@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -33,10 +38,15 @@ class Nodes:
     """The cluster; each public method is a command."""
 
     def __init__(self) -> None:
-        memory = {"object_store_memory": MEMORY, "include_dashboard": False}
+        head = {
+            "num_cpus": 0,
+            "object_store_memory": MEMORY,
+            "include_dashboard": False,
+            "_system_config": {"metrics_report_interval_ms": 500},
+        }
         # Ray itself says nothing of types here.
         self._ray = cast(Any, ray)
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **memory})
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         self._workers = [
             self._cluster.add_node(num_cpus=PROCESSORS, object_store_memory=MEMORY)
             for _ in range(2)
@@ -74,20 +84,24 @@ class Nodes:
         """Where the metrics of each node are."""
         return [node["MetricsExportPort"] for node in self._ray.nodes() if node["Alive"]]
 
-    def kill_node(self) -> int:
-        """Kill a node that works with all that runs on it, as a power cut would.
+    def kill_node(self) -> list[str]:
+        """Kill a node that has replicas, with the engine's among them, as a power cut would.
 
         Returns:
-            How many replicas were on it.
+            The replicas that were on it.
         """
-        node = self._workers.pop()
-        there = sum(
-            actor.state == "ALIVE" and actor.node_id == node.node_id
-            for actor in self._ray.util.state.list_actors()
-            if "ServeReplica" in actor.class_name
-        )
+
+        def kinds(node: Any) -> tuple[bool, int]:
+            there = set(replicas_on(node).values())
+            return ENGINE in there, len(there)
+
+        node = max(self._workers, key=kinds)
+        lost = replicas_on(node)
+        for pid in lost:
+            os.kill(pid, signal.SIGKILL)
         self._cluster.remove_node(node, allow_graceful=False)
-        return there
+        self._workers.remove(node)
+        return sorted(lost.values())
 
     def flood(self, pictures: int, seconds_left: float, digest: str, side: int) -> dict[str, Any]:
         """Ask the engine itself for so many pictures at once.
@@ -116,9 +130,27 @@ class Nodes:
 
     def end(self) -> None:
         """End everything."""
-        cast(Any, serve).shutdown()
         self._ray.shutdown()
         self._cluster.shutdown()
+
+
+def replicas_on(node: Any) -> dict[int, str]:
+    """The deployment of each replica on a node, by the number of its process."""
+    (raylet,) = node.all_processes["raylet"]
+    return {
+        pid: command.rpartition(":")[2].strip("\0").partition(".")[0]
+        for pid, command in children_of(raylet.process.pid)
+        if "ServeReplica" in command
+    }
+
+
+def children_of(parent: int) -> Iterator[tuple[int, str]]:
+    """Number and command of each process that another one has started."""
+    for found in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = found.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                yield int(found.parent.name), (found.parent / "cmdline").read_text()
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 SOON = 60.0
 KEY = "a-key-for-the-tests-of-the-cluster"
@@ -41,6 +43,18 @@ class Running:
         self.process.stdin.write(json.dumps([command, arguments]) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def metrics(self) -> list[Sample]:
+        """What all nodes show of the service to Prometheus."""
+        return [
+            sample
+            for port in self.tell("metrics_ports")
+            for family in text_string_to_metric_families(
+                httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=SOON).text
+            )
+            for sample in family.samples
+            if sample.name.startswith("ray_deeplab_")
+        ]
 
     def deploy(self, change: Callable[[dict[str, Any]], None] = lambda config: None) -> None:
         """Deploy the file with some change, as a user does, and wait until that is done."""

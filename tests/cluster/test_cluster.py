@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from service.settings import SAMPLE_PICTURE
-from tests.cluster.running import Running
+from tests.cluster.models import changed_model
+from tests.cluster.running import KEY, SOON, Running, traffic, wait_until
 from tests.service import pictures
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
@@ -99,3 +101,91 @@ def test_the_engines_own_queue_refuses(cluster: Running) -> None:
     assert late["ends"].keys() & {"deadline", "no_time"}
     other = cluster.tell("flood", 3, 30, "of-another", 129)
     assert other == {"ends": {"Here": 3}, "retry_after": [], "digests": [model["digest"]]}
+
+
+def test_metrics_are_on_rays_port_with_the_replicas_name(cluster: Running) -> None:
+    assert cluster.client.post("/v1/mask", content=PNG).status_code == 200
+    wanted = {
+        "ray_deeplab_requests_total": ("Http", {"route": "/v1/mask", "status": "200"}),
+        "ray_deeplab_ready": ("Http", {}),
+        "ray_deeplab_request_seconds_bucket": ("Http", {"le": "+Inf", "route": "/v1/mask"}),
+        "ray_deeplab_engine_wait_seconds": ("Engine", {}),
+        "ray_deeplab_engine_refusals_total": ("Engine", {"reason": "queue_full"}),
+        "ray_deeplab_batch_size_count": ("Engine", {"bucket": "129x129"}),
+    }
+
+    def found() -> set[str]:
+        return {
+            sample.name
+            for sample in cluster.metrics()
+            if sample.name in wanted
+            and sample.labels["deployment"] == wanted[sample.name][0]
+            and sample.labels["replica"]
+            and wanted[sample.name][1].items() <= sample.labels.items()
+        }
+
+    wait_until(lambda: found() == set(wanted))
+    replicas = {
+        sample.labels["replica"]
+        for sample in cluster.metrics()
+        if sample.name == "ray_deeplab_engine_waiting"
+    }
+    assert len(replicas) == cluster.tell("status")["running"]["Engine"]
+
+
+def test_a_change_of_model_fails_no_request_and_mixes_no_labels(
+    cluster: Running, tmp_path: Path
+) -> None:
+    path = changed_model(tmp_path / "new.onnx")
+    before = cluster.client.post("/v1/segments", content=SAMPLE).json()
+
+    def change(config: dict[str, Any]) -> None:
+        (application,) = config["applications"]
+        application["args"]["model"] = str(path)
+        # For the test after this one.
+        _, engine = application["deployments"]
+        engine["autoscaling_config"] |= {"max_replicas": 3, "upscale_delay_s": 1}
+
+    def send() -> httpx.Response:
+        return httpx.post(
+            cluster.client.base_url.join("/v1/segments"),
+            content=SAMPLE,
+            headers={"X-API-Key": KEY},
+            timeout=SOON,
+        )
+
+    with traffic(send, clients=4, retries=0) as seen:
+        cluster.deploy(change)
+    after = cluster.client.post("/v1/segments", content=SAMPLE).json()
+    assert seen.lost == []
+    assert seen.refused == []
+    assert all(segment["name"].startswith("New") for segment in after["segments"])
+    assert before != after
+    assert all(answer.json() in (before, after) for answer in seen.answers)
+    assert len({answer.text for answer in seen.answers}) == 2
+
+
+def test_waits_bring_another_replica(cluster: Running) -> None:
+    with traffic(lambda: cluster.client.post("/v1/mask", content=PNG), clients=8, retries=0):
+        wait_until(lambda: cluster.tell("status")["running"]["Engine"] == 3)
+
+
+def test_a_lost_node_costs_one_retry_at_most(cluster: Running) -> None:
+    def send() -> httpx.Response:
+        return httpx.post(
+            cluster.client.base_url.join("/v1/mask"),
+            content=PNG,
+            headers={"X-API-Key": KEY},
+            timeout=SOON,
+        )
+
+    with traffic(send, clients=4, retries=1) as seen:
+        wait_until(lambda: len(seen.answers) > 20)
+        before = cluster.tell("status")["running"]
+        lost = cluster.tell("kill_node")
+        assert "Engine" in lost
+        killed = len(seen.answers)
+        wait_until(lambda: len(seen.answers) > killed + 100)
+        wait_until(lambda: cluster.tell("status")["running"] == before)
+    assert seen.lost == []
+    assert seen.refused == []
