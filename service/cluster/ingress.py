@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -14,11 +13,11 @@ from service.cluster.asking import Handle, Replicas
 from service.cluster.current import LOOK_UP, Current
 from service.cluster.edge import Edge
 from service.cluster.exported import Exported
+from service.cluster.logs import log_as_set
 from service.cluster.shares import http_settings, processors
 from service.http.app import create_app
 from service.http.connections import Connections
 from service.lifecycle import Lifecycle
-from service.logs import logging_to_stderr
 from service.metrics import Metrics
 from service.repository.supply import Supply
 from service.settings import Settings
@@ -31,8 +30,7 @@ class Ingress:
         self._settings = http_settings(settings, processors())
         self._replicas = Replicas(engine)
         self._tasks: list[asyncio.Task[Any]] = []
-        self._open = ExitStack()
-        self._open.enter_context(logging_to_stderr(settings.log_format, settings.log_level))
+        self._logging = log_as_set(settings)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Ray; waits until a replica of the engine is ready."""

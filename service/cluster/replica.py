@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ray import serve
 
 from service.cluster.exported import Exported
+from service.cluster.logs import log_as_set
 from service.cluster.messages import About, Computed, Here, Refused, Reply
 from service.cluster.metrics import EngineMetrics
 from service.cluster.shares import engine_settings, processors
 from service.engine.engine import Engine
 from service.engine.load import load_model
 from service.errors import RequestError, StartError
-from service.logs import logging_to_stderr
 from service.memory import resident_bytes
 from service.repository.supply import build_engine
 from service.settings import Settings
@@ -40,8 +40,7 @@ class Replica:
         Raises:
             StartError: the file breaks the contract, or the model does not run.
         """
-        self._logging = logging_to_stderr(settings.log_format, settings.log_level)
-        self._logging.__enter__()
+        self._logging = log_as_set(settings)
         self._name = serve.get_replica_context().replica_id.unique_id
         settings = engine_settings(settings, processors())
         self._metrics = EngineMetrics()

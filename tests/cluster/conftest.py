@@ -78,10 +78,9 @@ def small(port: int, keys: Path) -> dict[str, Any]:
         "api_keys": str(keys),
     }
     http, engine = application["deployments"]
-    http["ray_actor_options"] = {"num_cpus": 0.5}
-    engine["ray_actor_options"] = {"num_cpus": 0.5}
     engine["autoscaling_config"] |= {"max_replicas": 2, "look_back_period_s": 2}
     for deployment in (http, engine):
+        deployment["ray_actor_options"] = {"num_cpus": 0.1}
         deployment["graceful_shutdown_wait_loop_s"] = 0.2
     return config
 

@@ -27,11 +27,17 @@ from service.cluster.application import ENGINE
 from service.cluster.messages import Here, Refused
 
 APPLICATION = "deeplab"
-PROCESSORS = 4
+PROCESSORS = 1
 """Of each node that works; the head has none, so that only the proxy is there."""
 MEMORY = 100 * 2**20
 """Of each node's store of objects."""
 LOOK_UP = 0.1
+SOONER = {
+    "metrics_report_interval_ms": 500,
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 1000,
+}
+"""So that the tests need not wait for what Ray does now and then."""
 
 
 class Nodes:
@@ -42,7 +48,7 @@ class Nodes:
             "num_cpus": 0,
             "object_store_memory": MEMORY,
             "include_dashboard": False,
-            "_system_config": {"metrics_report_interval_ms": 500},
+            "_system_config": SOONER,
         }
         # Ray itself says nothing of types here.
         self._ray = cast(Any, ray)

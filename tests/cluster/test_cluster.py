@@ -91,6 +91,21 @@ def test_a_deadline_and_a_full_house_mean_the_same(cluster: Running) -> None:
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
 
 
+def test_who_hangs_up_is_counted_as_that(cluster: Running) -> None:
+    large = pictures.encoded(pictures.noise(2000, 1500), "PNG")
+    with pytest.raises(httpx.ReadTimeout):
+        cluster.client.post("/v1/mask", params={"tile": 1}, content=large, timeout=0.5)
+
+    def hung_up() -> bool:
+        return any(
+            sample.name == "ray_deeplab_requests_total" and sample.value > 0
+            for sample in cluster.metrics()
+            if sample.labels.get("status") == "499" and sample.labels.get("reason") == "hung_up"
+        )
+
+    wait_until(hung_up)
+
+
 def test_the_engines_own_queue_refuses(cluster: Running) -> None:
     (model,) = cluster.client.get("/v1/models").json()["models"]
     full = cluster.tell("flood", 200, 30, model["digest"], 129)
