@@ -24,6 +24,8 @@ OF_PROXY = ("host", "port", "max_connections", "max_head_bytes", "head_timeout",
 """Settings of connections, which are those of Ray's proxy."""
 OF_RAY = ("drain_delay", "drain_timeout")
 OF_FOLDER = ("models", "model_control", "versions", "default_model", "models_memory")
+ONE_MODEL = "a cluster serves one model, which is the setting model"
+PATHS = ("model", "api_keys", "tensorrt_cache")
 SPARE = 256
 """Requests to a replica beside those that the service counts itself, as probes."""
 
@@ -67,12 +69,17 @@ def settings_of(args: dict[str, Any]) -> Settings:
     for names, whose in (
         (OF_PROXY, "Ray's proxy has the connections: see http_options"),
         (OF_RAY, "Ray ends replicas: see graceful_shutdown_timeout_s of a deployment"),
-        (OF_FOLDER, "a cluster serves one model, which is the setting model"),
+        (OF_FOLDER, ONE_MODEL),
     ):
         for name in names:
             if name in args:
                 raise StartError(f"setting {name} has no meaning in a cluster: {whose}")
     try:
-        return Settings(**args)
+        settings = Settings(**args)
     except ValidationError as error:
         raise StartError(explain(error)) from error
+    if settings.models is not None:
+        raise StartError(f"DEEPLAB_MODELS is set: {ONE_MODEL}")
+    # Replicas have other working directories.
+    paths = {name: path for name in PATHS if (path := getattr(settings, name)) is not None}
+    return settings.model_copy(update={name: path.resolve() for name, path in paths.items()})

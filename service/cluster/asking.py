@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 from ray.exceptions import ObjectLostError, RayActorError
+from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
 
 from service.cluster.messages import Here, Refused, Reply
 from service.errors import DeadlinePassed
@@ -21,7 +22,7 @@ TRIES = 2
 twice."""
 FORGET = 15.0
 """Seconds after which a replica that was not heard of counts no more."""
-LOST = (RayActorError, ObjectLostError)
+LOST = (RayActorError, ObjectLostError, DeploymentUnavailableError, ReplicaUnavailableError)
 
 
 class Handle(Protocol):

@@ -40,10 +40,8 @@ class Current:
         return self._engine(here.about)
 
     async def watch(self, models: Models) -> None:
-        """Follow the replicas for ever; `models` has the first one's already."""
+        """Follow the replicas for ever, once `models` has the first one's."""
         self._models = models
-        for pipeline in models:
-            self._pipelines[pipeline.engine.digest] = pipeline
         while True:
             await asyncio.sleep(LOOK_UP)
             with suppress(RayError, TimeoutError):
@@ -53,9 +51,10 @@ class Current:
     def meet(self, about: About) -> None:
         """Serve the model of a replica from now on."""
         models = self._models
-        if models is None:
+        before = next(iter(models or ()), None)
+        if models is None or before is None:
             return
-        (before,) = models
+        self._pipelines.setdefault(before.engine.digest, before)
         if before.engine.digest == about.digest:
             return
         known = self._pipelines.get(about.digest)

@@ -6,6 +6,8 @@ import asyncio
 import time
 import warnings
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,9 +24,11 @@ from service.cluster.again import Again
 from service.cluster.application import settings_of
 from service.cluster.asking import Replicas
 from service.cluster.autoscaling import ByWait, replicas
+from service.cluster.current import Current
 from service.cluster.edge import Edge
 from service.cluster.messages import About, Computed, Here, Refused, Reply
 from service.cluster.remote import RemoteEngine
+from service.cluster.replica import Replica
 from service.cluster.router import ByModel
 from service.cluster.shares import engine_settings, http_settings
 from service.engine.session import Session
@@ -36,9 +40,11 @@ from service.errors import (
     RequestError,
     StartError,
     Unavailable,
+    UnknownModel,
 )
 from service.http.problems import problem
 from service.http.record import begin
+from service.repository.models import Models
 from service.settings import BUILT_IN_MODEL, Settings
 from tests.cluster.conftest import SERVE_FILE
 from tests.service.models import SMALL, image, later
@@ -184,6 +190,32 @@ def test_an_engine_elsewhere_is_there_once_it_is_heard_of() -> None:
     assert met == [ABOUT]
 
 
+def test_requests_find_the_model_of_the_replica_that_answered_last() -> None:
+    new = replace(ABOUT, digest="that")
+    renamed = replace(ABOUT, digest="other", card=ABOUT.card.model_copy(update={"name": "other"}))
+
+    async def follow() -> None:
+        models = Models(lambda engine: cast(Any, SimpleNamespace(engine=engine)), "cpu", None)
+        current = Current(Replicas(Handle(Here("a", ABOUT))))
+        first = models.put(await current.first())
+        watching = asyncio.create_task(current.watch(models))
+        await asyncio.sleep(0)
+        found = []
+        for about in (ABOUT, new, ABOUT, new, renamed):
+            current.meet(about)
+            (pipeline,) = models
+            assert pipeline.engine.digest == about.digest
+            found.append(pipeline)
+        assert found[0] is found[2] is first, "its line knows who waits in it"
+        assert found[1] is found[3]
+        assert models.find("other") is found[4]
+        with pytest.raises(UnknownModel):
+            models.find(ABOUT.card.name)
+        watching.cancel()
+
+    asyncio.run(follow())
+
+
 def test_pictures_go_to_replicas_that_have_their_model() -> None:
     there = [SimpleNamespace(replica_metadata={"digest": digest}) for digest in "aaaab"]
     context = SimpleNamespace(should_backoff=False)
@@ -254,6 +286,22 @@ def test_the_file_for_deploying_is_what_ray_expects() -> None:
 def test_settings_that_cannot_be_met_are_refused(args: dict[str, Any], words: str) -> None:
     with pytest.raises(StartError, match=words):
         settings_of(args)
+
+
+def test_paths_hold_in_every_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_of({"model": "streets.onnx"}).model == Path.cwd() / "streets.onnx"
+    monkeypatch.setenv("DEEPLAB_MODELS", "models")
+    with pytest.raises(StartError, match="DEEPLAB_MODELS is set: a cluster serves one model"):
+        settings_of({})
+
+
+def test_a_replica_whose_model_does_not_run_is_not_well() -> None:
+    replica = Replica.__new__(Replica)
+    replica._engine = cast(Any, SimpleNamespace(trouble=None, close=lambda timeout: None))
+    replica.check_health()
+    replica._engine.trouble = "no kernel image is available"  # type: ignore[misc]
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        replica.check_health()
 
 
 def settings(**values: Any) -> Settings:
