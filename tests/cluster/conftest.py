@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,10 @@ import httpx
 import pytest
 import yaml
 
-from tests.cluster.running import KEY, SOON, Running
+from tests.cluster.running import ENVIRONMENT, KEY, SOON, Running
 from tests.e2e.conftest import FAST, serving
 
 SERVE_FILE = Path(__file__).parents[2] / "docker" / "ray" / "serve.yaml"
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
-    "PYTHONWARNINGS": "ignore",
-}
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +83,6 @@ def small(port: int, keys: Path) -> dict[str, Any]:
 @contextmanager
 def nodes(log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process with the cluster, and the cluster's address."""
-    environment: Mapping[str, str] = {**os.environ, **ENVIRONMENT}
     with (
         log.open("w") as file,
         subprocess.Popen(
@@ -97,7 +91,7 @@ def nodes(log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             stdout=subprocess.PIPE,
             stderr=file,
             text=True,
-            env=environment,
+            env=os.environ | ENVIRONMENT,
         ) as process,
     ):
         assert process.stdin

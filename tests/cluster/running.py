@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -22,6 +23,14 @@ from prometheus_client.samples import Sample
 
 SOON = 60.0
 KEY = "a-key-for-the-tests-of-the-cluster"
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+    "PYTHONWARNINGS": "ignore",
+}
+"""Of whatever belongs to the cluster."""
 SERVE = str(Path(sys.executable).with_name("serve"))
 
 
@@ -74,7 +83,7 @@ class Running:
             capture_output=True,
             text=True,
             timeout=SOON,
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"},
+            env=os.environ | ENVIRONMENT,
         )
         assert done.returncode == 0, done.stderr
         assert "Submitted deploy config successfully" in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from service.settings import SAMPLE_PICTURE
 from tests.cluster.models import changed_model
 from tests.cluster.running import KEY, SOON, Running, traffic, wait_until
+from tests.pages import Page
 from tests.service import pictures
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
@@ -140,6 +142,8 @@ def test_metrics_are_on_rays_port_with_the_replicas_name(cluster: Running) -> No
         }
 
     wait_until(lambda: found() == set(wanted))
+    shown = {sample.name for sample in cluster.metrics()}
+    assert set(re.findall(r"ray_deeplab_\w+", Page("docs/cluster.md").text)) <= shown
     replicas = {
         sample.labels["replica"]
         for sample in cluster.metrics()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 import warnings
 from collections.abc import Awaitable, Callable
@@ -47,6 +48,7 @@ from service.http.record import begin
 from service.repository.models import Models
 from service.settings import BUILT_IN_MODEL, Settings
 from tests.cluster.conftest import SERVE_FILE
+from tests.pages import ROOT, Page
 from tests.service.models import SMALL, image, later
 
 ABOUT = About(
@@ -286,6 +288,17 @@ def test_the_file_for_deploying_is_what_ray_expects() -> None:
 def test_settings_that_cannot_be_met_are_refused(args: dict[str, Any], words: str) -> None:
     with pytest.raises(StartError, match=words):
         settings_of(args)
+
+
+def test_the_commands_of_the_page_name_what_there_is() -> None:
+    commands = [command.split() for command in Page("docs/cluster.md").commands("serve")]
+    (run,) = (words for words in commands if words[1] == "run")
+    module, _, name = run[2].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    args = dict(word.split("=") for word in run[3:])
+    assert [str(bucket) for bucket in settings_of(args).buckets] == ["513x513"]
+    deployed = {words[-1] for words in commands if words[1] == "deploy"}
+    assert deployed == {str(SERVE_FILE.relative_to(ROOT))}
 
 
 def test_paths_hold_in_every_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
