@@ -56,7 +56,7 @@ class Replicas:
         return here
 
     async def infer(
-        self, image: NDArray[np.uint8], deadline: float, confidence: bool, digest: str
+        self, image: NDArray[np.uint8], deadline: float, confidence: bool, key: str
     ) -> Reply:
         """What becomes of a picture.
 
@@ -64,7 +64,7 @@ class Replicas:
             image: uint8 [H, W, 3] of the size of a bucket.
             deadline: on the clock of `time.monotonic`.
             confidence: whether the answer should tell it.
-            digest: the model that it is meant for.
+            key: that of the model that it was made ready for: see `About`.
 
         Raises:
             DeadlinePassed: there was no time left for a second try.
@@ -74,7 +74,7 @@ class Replicas:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise DeadlinePassed("the deadline passed before a replica could be asked")
-            asked = self._handle.infer.remote(image, left, confidence, digest=digest)
+            asked = self._handle.infer.remote(image, left, confidence, key=key)
             try:
                 reply = await asked
             except asyncio.CancelledError:

@@ -31,6 +31,7 @@ class Current:
 
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
+        self._engines: dict[str, RemoteEngine] = {}
         self._pipelines: dict[str, Pipeline] = {}
         self._models: Models | None = None
 
@@ -54,17 +55,27 @@ class Current:
         before = next(iter(models or ()), None)
         if models is None or before is None:
             return
-        self._pipelines.setdefault(before.engine.digest, before)
-        if before.engine.digest == about.digest:
+        self._pipelines.setdefault(self._key(before), before)
+        engine = self._engine(about)
+        known = self._pipelines.get(about.key)
+        if known is before:
             return
-        known = self._pipelines.get(about.digest)
         if known is None:
-            log.info("replicas with the model %s are there", about.card.name)
-            known = self._pipelines[about.digest] = models.put(self._engine(about))
+            log.info("replicas with another model are there: %s, %s", about.card.name, about.key)
+            self._pipelines[about.key] = models.put(engine)
         else:
             models.serve(known)
         if (before.engine.card.name, before.engine.version) != (about.card.name, about.version):
             models.remove(before)
 
     def _engine(self, about: About) -> RemoteEngine:
-        return RemoteEngine(about, self._replicas, self.meet)
+        """That on a replica's model, which knows now what the replica says."""
+        engine = self._engines.get(about.key)
+        if engine is None:
+            engine = RemoteEngine(about, self._replicas, self.meet)
+            self._engines[about.key] = engine
+        engine.about = about
+        return engine
+
+    def _key(self, pipeline: Pipeline) -> str:
+        return next(key for key, engine in self._engines.items() if engine is pipeline.engine)

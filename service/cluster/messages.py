@@ -41,6 +41,11 @@ class About:
     threads: int
 
     @property
+    def key(self) -> str:
+        """What a picture is made ready for: the file, and the sizes that it is run at."""
+        return " ".join([self.digest, *map(str, self.buckets)])
+
+    @property
     def capacity(self) -> int:
         """Pictures that the replica computes at the same time."""
         return self.sessions * self.max_batch

@@ -39,43 +39,44 @@ class RemoteEngine:
             replicas: those that may have it.
             met: told of another model that a replica has instead.
         """
-        self._about = about
+        self.about = about
+        """As the replica says that was heard last; replicas may differ in their placement."""
         self._replicas = replicas
         self._met = met
         self._loop = asyncio.get_running_loop()
 
     @property
     def card(self) -> ModelCard:
-        return self._about.card
+        return self.about.card
 
     @property
     def digest(self) -> str:
-        return self._about.digest
+        return self.about.digest
 
     @property
     def version(self) -> int:
-        return self._about.version
+        return self.about.version
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
-        return self._about.buckets
+        return self.about.buckets
 
     @property
     def has_confidence(self) -> bool:
-        return self._about.has_confidence
+        return self.about.has_confidence
 
     @property
     def provider(self) -> str:
-        return self._about.provider
+        return self.about.provider
 
     @property
     def placement(self) -> About:
         """How it is spread over the machine of each replica."""
-        return self._about
+        return self.about
 
     @property
     def memory_bytes(self) -> int:
-        return self._about.memory_bytes
+        return self.about.memory_bytes
 
     @property
     def state(self) -> State:
@@ -89,7 +90,7 @@ class RemoteEngine:
     @property
     def capacity(self) -> int:
         """Pictures that all replicas which are heard of compute at the same time."""
-        return self._about.capacity * max(1, self._replicas.count)
+        return self.about.capacity * max(1, self._replicas.count)
 
     def require_confidence(self) -> None:
         """Refuse what the file cannot do.
@@ -125,7 +126,7 @@ class RemoteEngine:
 
     async def _ask(self, image: NDArray[np.uint8], deadline: float, confidence: bool) -> Answer:
         sent = time.monotonic()
-        reply = await self._replicas.infer(image, deadline, confidence, self.digest)
+        reply = await self._replicas.infer(image, deadline, confidence, self.about.key)
         if isinstance(reply, Refused):
             raise reply.error()
         if isinstance(reply, Here):

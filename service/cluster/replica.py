@@ -45,6 +45,7 @@ class Replica:
         settings = engine_settings(settings, processors())
         self._metrics = EngineMetrics()
         self._engine = self._loaded(settings)
+        self._about = about(self._engine)
         self._metrics.watch(self._engine)
         threading.Thread(target=self._look, name="look", daemon=True).start()
 
@@ -59,7 +60,7 @@ class Replica:
         return engine
 
     async def infer(
-        self, image: NDArray[np.uint8], seconds_left: float, confidence: bool, digest: str
+        self, image: NDArray[np.uint8], seconds_left: float, confidence: bool, key: str
     ) -> Reply:
         """The answer to a picture, or why there is none.
 
@@ -67,10 +68,10 @@ class Replica:
             image: uint8 [H, W, 3] of the size of a bucket.
             seconds_left: until its deadline; clocks of machines differ.
             confidence: whether the answer should tell it.
-            digest: the model that the picture is meant for and was made ready for.
+            key: that of the model that the picture was made ready for: see `About`.
         """
         engine = self._engine
-        if digest != engine.digest:
+        if key != self._about.key:
             return await self.describe()
         try:
             future = engine.submit(image, time.monotonic() + seconds_left, confidence)
@@ -84,21 +85,7 @@ class Replica:
 
     async def describe(self) -> Here:
         """What the replica has."""
-        engine, placement = self._engine, self._engine.placement
-        assert placement
-        about = About(
-            engine.card,
-            engine.digest,
-            engine.version,
-            engine.buckets,
-            engine.has_confidence,
-            engine.provider,
-            engine.memory_bytes,
-            placement.sessions,
-            placement.max_batch,
-            placement.threads,
-        )
-        return Here(self._name, about)
+        return Here(self._name, self._about)
 
     def check_health(self) -> None:
         """Called by Ray, which replaces a replica that is not well."""
@@ -107,7 +94,7 @@ class Replica:
 
     def record_replica_metadata(self) -> dict[str, str]:
         """Called by Ray once the replica is ready; `service.cluster.router` goes by it."""
-        return {"digest": self._engine.digest}
+        return {"key": self._about.key}
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Called by Ray; `service.cluster.autoscaling` goes by it."""
@@ -131,3 +118,21 @@ class Replica:
         """Called by Ray once nobody waits for an answer any more."""
         if engine := getattr(self, "_engine", None):
             engine.close(CLOSING_SECONDS)
+
+
+def about(engine: Engine) -> About:
+    """What there is to know of an engine that is ready."""
+    placement = engine.placement
+    assert placement
+    return About(
+        engine.card,
+        engine.digest,
+        engine.version,
+        engine.buckets,
+        engine.has_confidence,
+        engine.provider,
+        engine.memory_bytes,
+        placement.sessions,
+        placement.max_batch,
+        placement.threads,
+    )

@@ -25,11 +25,11 @@ class ByModel(RequestRouter):
         if pending_request:
             # Or it would be called again at once, and hold up all else while all are full.
             pending_request.routing_context.should_backoff = True
-        wanted = pending_request.kwargs.get("digest") if pending_request else None
+        wanted = pending_request.kwargs.get("key") if pending_request else None
         having = [
             replica
             for replica in candidate_replicas
-            if replica.replica_metadata.get("digest") == wanted
+            if replica.replica_metadata.get("key") == wanted
         ]
         among = having or candidate_replicas
         return [random.sample(among, min(CHOICES, len(among)))]

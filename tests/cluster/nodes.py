@@ -109,7 +109,7 @@ class Nodes:
         self._workers.remove(node)
         return sorted(lost.values())
 
-    def flood(self, pictures: int, seconds_left: float, digest: str, side: int) -> dict[str, Any]:
+    def flood(self, pictures: int, seconds_left: float, key: str, side: int) -> dict[str, Any]:
         """Ask the engine itself for so many pictures at once.
 
         Returns:
@@ -120,8 +120,7 @@ class Nodes:
 
         async def ask() -> list[Any]:
             calls = [
-                handle.infer.remote(image, seconds_left, False, digest=digest)
-                for _ in range(pictures)
+                handle.infer.remote(image, seconds_left, False, key=key) for _ in range(pictures)
             ]
             return await asyncio.gather(*calls)
 
@@ -131,8 +130,8 @@ class Nodes:
             for reply in replies
         )
         later = [reply.retry_after for reply in replies if isinstance(reply, Refused)]
-        others = {reply.about.digest for reply in replies if isinstance(reply, Here)}
-        return {"ends": ends, "retry_after": later, "digests": sorted(others)}
+        others = {reply.about.key for reply in replies if isinstance(reply, Here)}
+        return {"ends": ends, "retry_after": later, "keys": sorted(others)}
 
     def end(self) -> None:
         """End everything."""

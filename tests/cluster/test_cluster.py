@@ -30,6 +30,7 @@ CALLS: list[tuple[str, dict[str, Any], bytes]] = [
     ("/v1/mask", {"classes": "Rhubarb"}, PNG),
     ("/v1/mask", {"model": "no-such"}, PNG),
     ("/v1/mask", {}, b"not a picture"),
+    ("/v1/mask", {}, bytes(20 * 2**20 + 1)),
     ("/v1/segments", {"minimum_confidence": 2}, PNG),
 ]
 
@@ -110,14 +111,15 @@ def test_who_hangs_up_is_counted_as_that(cluster: Running) -> None:
 
 def test_the_engines_own_queue_refuses(cluster: Running) -> None:
     (model,) = cluster.client.get("/v1/models").json()["models"]
-    full = cluster.tell("flood", 200, 30, model["digest"], 129)
+    key = f"{model['digest']} 129x129"
+    full = cluster.tell("flood", 200, 30, key, 129)
     assert full["ends"].keys() == {"Computed", "queue_full"}
     assert min(full["retry_after"]) > 0
-    late = cluster.tell("flood", 40, 0.001, model["digest"], 129)
+    late = cluster.tell("flood", 40, 0.001, key, 129)
     assert late["ends"].keys() <= {"Computed", "deadline", "no_time"}
     assert late["ends"].keys() & {"deadline", "no_time"}
     other = cluster.tell("flood", 3, 30, "of-another", 129)
-    assert other == {"ends": {"Here": 3}, "retry_after": [], "digests": [model["digest"]]}
+    assert other == {"ends": {"Here": 3}, "retry_after": [], "keys": [key]}
 
 
 def test_metrics_are_on_rays_port_with_the_replicas_name(cluster: Running) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+import logging
 import time
 import warnings
 from collections.abc import Awaitable, Callable
@@ -45,11 +47,12 @@ from service.errors import (
 )
 from service.http.problems import problem
 from service.http.record import begin
+from service.logs import formatter
 from service.repository.models import Models
 from service.settings import BUILT_IN_MODEL, Settings
 from tests.cluster.conftest import SERVE_FILE
 from tests.pages import ROOT, Page
-from tests.service.models import SMALL, image, later
+from tests.service.models import SMALL, WIDE, image, later
 
 ABOUT = About(
     card=Session(BUILT_IN_MODEL, "cpu").card,
@@ -194,6 +197,8 @@ def test_an_engine_elsewhere_is_there_once_it_is_heard_of() -> None:
 
 def test_requests_find_the_model_of_the_replica_that_answered_last() -> None:
     new = replace(ABOUT, digest="that")
+    resized = replace(ABOUT, buckets=(WIDE,))
+    moved = replace(ABOUT, sessions=5)
     renamed = replace(ABOUT, digest="other", card=ABOUT.card.model_copy(update={"name": "other"}))
 
     async def follow() -> None:
@@ -203,14 +208,15 @@ def test_requests_find_the_model_of_the_replica_that_answered_last() -> None:
         watching = asyncio.create_task(current.watch(models))
         await asyncio.sleep(0)
         found = []
-        for about in (ABOUT, new, ABOUT, new, renamed):
+        for about in (ABOUT, new, ABOUT, new, resized, moved, renamed):
             current.meet(about)
             (pipeline,) = models
-            assert pipeline.engine.digest == about.digest
+            assert pipeline.engine.placement == about
             found.append(pipeline)
         assert found[0] is found[2] is first, "its line knows who waits in it"
         assert found[1] is found[3]
-        assert models.find("other") is found[4]
+        assert found[4] is not found[5] is first
+        assert models.find("other") is found[6]
         with pytest.raises(UnknownModel):
             models.find(ABOUT.card.name)
         watching.cancel()
@@ -219,13 +225,13 @@ def test_requests_find_the_model_of_the_replica_that_answered_last() -> None:
 
 
 def test_pictures_go_to_replicas_that_have_their_model() -> None:
-    there = [SimpleNamespace(replica_metadata={"digest": digest}) for digest in "aaaab"]
+    there = [SimpleNamespace(replica_metadata={"key": key}) for key in "aaaab"]
     context = SimpleNamespace(should_backoff=False)
 
-    def chosen(digest: str) -> set[str]:
-        asked = SimpleNamespace(kwargs={"digest": digest}, routing_context=context)
+    def chosen(key: str) -> set[str]:
+        asked = SimpleNamespace(kwargs={"key": key}, routing_context=context)
         choose = ByModel.choose_replicas(cast(Any, None), cast(Any, there), cast(Any, asked))
-        return {replica.replica_metadata["digest"] for replica in asyncio.run(choose)[0]}
+        return {replica.replica_metadata["key"] for replica in asyncio.run(choose)[0]}
 
     assert chosen("a") == {"a"}
     assert chosen("b") == {"b"}
@@ -403,3 +409,10 @@ def test_a_client_that_has_gone_is_told_as_such() -> None:
 
     asyncio.run(leave())
     assert heard == ["http.disconnect"]
+
+
+def test_lines_of_the_log_have_nothing_that_ray_notes_for_itself() -> None:
+    record = logging.makeLogRecord({"msg": "ready", "_ray_timestamp_ns": 1, "model": "streets"})
+    line = json.loads(formatter("json", colours=False).format(record))
+    assert line["model"] == "streets"
+    assert not [name for name in line if name.startswith("_")]
