@@ -15,6 +15,7 @@ Shortage = Literal[
     "queue_full",
     "memory_full",
     "uploads_full",
+    "model_changed",
     "no_time",
 ]
 """Why there is no capacity."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.cleaning import Cleaning, choose_classes
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import InvalidParameter
 from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
 
@@ -69,7 +69,7 @@ class CleanQuery(CallQuery):
         "model's ignored id",
     )
 
-    def cleaning(self, engine: Engine) -> Cleaning:
+    def cleaning(self, engine: Segmenter) -> Cleaning:
         """What is asked of the mask of a model.
 
         Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from service.contract import ModelCard
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import InvalidParameter
 from service.http.schemas import (
     Box,
@@ -71,7 +71,7 @@ class SegmentsQuery(CleanQuery):
                     "it"
                 )
 
-    def recipe(self, engine: Engine) -> Recipe:
+    def recipe(self, engine: Segmenter) -> Recipe:
         """How the JSON is made.
 
         Raises:
