@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from service.predict.film import open_film
 from service.predict.journal import Journal
 from service.predict.outputs import KINDS, OPTIONS, Order, Writer
 from service.predict.pictures import Report, predict_pictures
-from service.predict.sources import film_of, find_pictures
+from service.predict.sources import film_of, find_films, find_pictures
 from service.predict.stop import Stop
 from service.settings import Settings
 from service.settings_table import row
@@ -136,6 +137,7 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
     order = Order.of(given.write, given_of(given, OPTIONS))
     film = film_of(given.source)
     items = [] if film else find_pictures(given.source, given.out)
+    tell_films(find_films(given.source, given.out))
     with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
         opened = stack.enter_context(open_film(film)) if film else None
         card = bulk.engine.card
@@ -164,6 +166,17 @@ def settings_of(given: argparse.Namespace) -> Settings:
     # Its user's own files: every format may be decoded that there is a decoder for.
     chosen: dict[str, Any] = {"formats": tuple(FORMATS), **given_of(given, SETTINGS)}
     return Settings(**chosen)
+
+
+def tell_films(films: Sequence[Path]) -> None:
+    """Say which films lie among the pictures, and how they are segmented."""
+    if films:
+        many = "1 film is" if len(films) == 1 else f"{len(films)} films are"
+        print(
+            f"{PROGRAM}: {many} left out; each wants a run and a folder of its own: "
+            f"{PROGRAM} {shlex.quote(str(films[0]))} OUT",
+            file=sys.stderr,
+        )
 
 
 def tell(report: Report, out: Path) -> None:
