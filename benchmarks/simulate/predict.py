@@ -89,7 +89,11 @@ def typical(rounds: Sequence[dict[str, Any]]) -> Profile:
 
 
 def compare(rounds: Sequence[dict[str, Any]]) -> Iterator[Row]:
-    """Each load, predicted from the calibration of its own rounds."""
+    """Each load, predicted from the calibration of its own rounds.
+
+    Raises:
+        ValueError: there is a load at which no request was answered.
+    """
     known = [calibrated(stored) for stored in rounds]
     for setup in SETUPS:
         for index, load in enumerate(setup.loads):
@@ -117,6 +121,11 @@ def _replay(profile: Profile, setup: Setup, rate: float, cell: dict[str, Any]) -
 
 def _row(setup: Setup, load: float, cells: list[dict[str, Any]], replays: list[list[Log]]) -> Row:
     answered = np.concatenate([cell["answered"] for cell in cells])
+    if not len(answered):
+        raise ValueError(
+            f"server {setup.name}: no request was answered at {load:.0%} of the capacity; measure "
+            "for longer, or on a machine with less to do"
+        )
     requests = sum(cell["requests"] for cell in cells)
     repetitions = [[log.since(0) for log in logs] for logs in zip(*replays, strict=True)]
     simulated = [np.concatenate([seen.answered for seen in each]) for each in repetitions]

@@ -118,6 +118,14 @@ def test_a_check_goes_on_from_what_is_stored_and_writes_its_table(
     assert lines[-1].startswith(tuple("0123456789"))
 
 
+def test_a_load_without_an_answer_is_named(stored: dict[str, Any]) -> None:
+    name = measure.SETUPS[0].name
+    emptied = {**stored, name: {**stored[name], "cells": list(stored[name]["cells"])}}
+    emptied[name]["cells"][1] = {**emptied[name]["cells"][1], "answered": []}
+    with pytest.raises(ValueError, match="server as started: no request was answered at 70%"):
+        list(compare([emptied]))
+
+
 @pytest.mark.xdist_group("server")
 def test_a_real_server_is_measured() -> None:
     setup = measure.Setup("small", ("--queue-limit", "7"), 2.0, (3.0,), 4)
