@@ -20,6 +20,8 @@ PLANNED = 0.7
 """Utilisation that they are planned for."""
 GROWTH = 3.0
 BEGIN, SECONDS = 180.0, 900.0
+LONG_WAIT = 5.0
+"""Seconds at which the wait alone brings more replicas in docker/kubernetes."""
 STEP = 15.0
 """Seconds of one point of a plot."""
 MANNERS = Manners(timeout=10.0, tries=3)
@@ -42,17 +44,20 @@ def morning(now: float) -> float:
 SHAPES: Mapping[str, Shape] = {"flash crowd": flash, "morning": morning}
 
 
-def targets(profile: Profile, capacity: float) -> dict[str, float]:
-    """What each signal should be for a replica.
+def targets(profile: Profile, capacity: float) -> dict[str, dict[str, float]]:
+    """What is scaled on, and what its signals should be for a replica.
 
     The rates are those at the planned utilisation; the queue is twice what is worked on; the
-    wait is what the slowest hundredth may have.
+    wait is what the slowest hundredth may have. The last one is that of docker/kubernetes.
     """
+    occupied = {"occupied": PLANNED * profile.capacity}
     return {
-        "queue": 2 * profile.capacity,
-        "expected wait": SLOWER * profile.alone,
-        "request rate": PLANNED * capacity,
-        "busy cores": PLANNED * profile.cores,
+        "queue": {"queue": 2 * profile.capacity},
+        "occupied": occupied,
+        "expected wait": {"expected wait": SLOWER * profile.alone},
+        "request rate": {"request rate": PLANNED * capacity},
+        "busy cores": {"busy cores": PLANNED * profile.cores},
+        "occupied or wait": {**occupied, "expected wait": LONG_WAIT},
     }
 
 
@@ -94,13 +99,12 @@ def attempt(trial: Trial) -> Outcome:
     fleet = Fleet(
         trial.profile, trial.base, Random(trial.seed), manners=MANNERS, guess=1 / trial.capacity
     )
-    target = targets(trial.profile, trial.capacity).get(trial.signal)
+    wanted = targets(trial.profile, trial.capacity).get(trial.signal)
     rules = Rules(
-        trial.signal or "queue",
-        target or 1.0,
+        wanted or {"queue": 1.0},
         trial.start_seconds,
         least=trial.base,
-        most=5 * trial.base if target else trial.base,
+        most=5 * trial.base if wanted else trial.base,
     )
     scaler = Scaler(fleet, rules)
     shape = SHAPES[trial.shape]

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.simulate import plots
-from benchmarks.simulate.autoscale import SHAPES, Outcome, Trial, attempt
+from benchmarks.simulate.autoscale import SHAPES, Outcome, Trial, attempt, targets
 from benchmarks.simulate.calibrate import throughput
 from benchmarks.simulate.needs import BALANCERS, Case, carried, needed
 from benchmarks.simulate.page import put, table
 from benchmarks.simulate.predict import typical
 from benchmarks.simulate.profile import Profile
-from benchmarks.simulate.scaler import SIGNALS
 from benchmarks.simulate.zone import CLIENTS, Cost, Failure, fail
 from service.cores import usable_cores
 
@@ -175,7 +174,7 @@ def signals(run: Run) -> None:
         Trial(run.profile, run.capacity, shape, signal, start, run.seed, run.plan.base)
         for shape in SHAPES
         for start in run.plan.starts
-        for signal in ("", *SIGNALS)
+        for signal in ("", *targets(run.profile, run.capacity))
     ]
     outcomes = dict(zip(trials, run.map(attempt, trials), strict=True))
     rows = [_signal_row(trial, outcome) for trial, outcome in outcomes.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,28 +31,37 @@ class Sample:
     """Core seconds spent so far."""
 
 
-Signal = Callable[[Sample, Sample], float]
-"""The metric, summed over the replicas, from the newest sample and one `WINDOW` before."""
+Signal = Callable[[Sequence[Sample]], float]
+"""The metric, summed over the replicas, from the samples of one `WINDOW`, oldest first."""
 
 
-def _queue(now: Sample, before: Sample) -> float:
-    return now.inside
+def _queue(samples: Sequence[Sample]) -> float:
+    return samples[-1].inside
 
 
-def _expected_wait(now: Sample, before: Sample) -> float:
-    return now.expected_wait * now.ready
+def _occupied(samples: Sequence[Sample]) -> float:
+    return sum(sample.inside for sample in samples) / len(samples)
 
 
-def _requests(now: Sample, before: Sample) -> float:
-    return (now.came - before.came) / max(1e-9, now.time - before.time)
+def _expected_wait(samples: Sequence[Sample]) -> float:
+    return samples[-1].expected_wait * samples[-1].ready
 
 
-def _busy(now: Sample, before: Sample) -> float:
-    return (now.busy - before.busy) / max(1e-9, now.time - before.time)
+def _requests(samples: Sequence[Sample]) -> float:
+    return (samples[-1].came - samples[0].came) / _seconds(samples)
+
+
+def _busy(samples: Sequence[Sample]) -> float:
+    return (samples[-1].busy - samples[0].busy) / _seconds(samples)
+
+
+def _seconds(samples: Sequence[Sample]) -> float:
+    return max(1e-9, samples[-1].time - samples[0].time)
 
 
 SIGNALS: Mapping[str, Signal] = {
     "queue": _queue,
+    "occupied": _occupied,
     "expected wait": _expected_wait,
     "request rate": _requests,
     "busy cores": _busy,
@@ -63,9 +72,8 @@ SIGNALS: Mapping[str, Signal] = {
 class Rules:
     """Kubernetes' HorizontalPodAutoscaler, fed by Prometheus through KEDA."""
 
-    signal: str
-    target: float
-    """What the metric should be for each replica."""
+    targets: Mapping[str, float]
+    """What each signal should be for a replica; of several, the one that asks for most counts."""
     start_seconds: float = 60.0
     """From the decision to a warm replica: scheduling, image, loading."""
     scrape: float = 15.0
@@ -123,8 +131,9 @@ class Scaler:
         if not self._samples:
             return
         rules, now = self._rules, self._fleet.env.now
-        metric = SIGNALS[rules.signal](self._samples[-1], self._samples[0])
-        ratio = metric / rules.target / self.wanted
+        samples = list(self._samples)
+        metrics = {name: SIGNALS[name](samples) for name in rules.targets}
+        ratio = max(metrics[name] / each / self.wanted for name, each in rules.targets.items())
         needed = self.wanted
         if abs(ratio - 1) > rules.tolerance:
             needed = math.ceil(self.wanted * ratio)

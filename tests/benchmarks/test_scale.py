@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -53,9 +53,9 @@ def test_between_the_numbers_that_were_tried_the_need_is_interpolated() -> None:
     assert needed(carries, 10.0, 91.0) is None
 
 
-def scaled(signal: str, target: float, shape: Callable[[float], float], seconds: float) -> Scaler:
+def scaled(targets: Mapping[str, float], shape: Callable[[float], float], seconds: float) -> Scaler:
     fleet = Fleet(SHAPE, 2, Random(0), guess=1 / CAPACITY)
-    rules = Rules(signal, target, start_seconds=60.0, least=2, most=9)
+    rules = Rules(targets, start_seconds=60.0, least=2, most=9)
     scaler = Scaler(fleet, rules)
     fleet.follow(until(changing(shape, 90.0, Random(1)), seconds))
     fleet.env.run(seconds)
@@ -63,7 +63,7 @@ def scaled(signal: str, target: float, shape: Callable[[float], float], seconds:
 
 
 def test_more_replicas_come_after_scrape_poll_and_start() -> None:
-    scaler = scaled("request rate", 15.0, lambda now: 30.0 if now < 100 else 90.0, 320.0)
+    scaler = scaled({"request rate": 15.0}, lambda now: 30.0 if now < 100 else 90.0, 320.0)
     ready = [(time, ready) for time, _, ready in scaler.history]
     paid = [(time, paid) for time, paid, _ in scaler.history]
     assert all(count == 2 for time, count in paid if time <= 105)
@@ -74,7 +74,7 @@ def test_more_replicas_come_after_scrape_poll_and_start() -> None:
 
 
 def test_fewer_are_kept_only_after_they_would_have_been_enough_for_long() -> None:
-    scaler = scaled("busy cores", 1.0, lambda now: 60.0 if now < 200 else 15.0, 700.0)
+    scaler = scaled({"busy cores": 1.0}, lambda now: 60.0 if now < 200 else 15.0, 700.0)
     most = max(paid for _, paid, _ in scaler.history)
     assert most > 4
     last = max(time for time, paid, _ in scaler.history if paid == most)
@@ -83,8 +83,24 @@ def test_fewer_are_kept_only_after_they_would_have_been_enough_for_long() -> Non
 
 
 def test_the_queue_asks_for_as_many_as_are_allowed_when_it_is_full() -> None:
-    scaler = scaled("queue", 4.0, lambda now: 20.0 if now < 100 else 90.0, 300.0)
+    scaler = scaled({"queue": 4.0}, lambda now: 20.0 if now < 100 else 90.0, 300.0)
     assert max(paid for _, paid, _ in scaler.history) == 9
+
+
+def test_of_several_signals_the_one_that_asks_for_most_counts() -> None:
+    def crowd(now: float) -> float:
+        return 20.0 if now < 100 else 90.0
+
+    both = {"occupied": 1.4, "request rate": 15.0}
+    alone = [scaled({name: both[name]}, crowd, 220.0) for name in both]
+    together = scaled(both, crowd, 220.0)
+    assert together.wanted == max(scaler.wanted for scaler in alone)
+
+
+def test_what_is_at_work_settles_at_what_the_traffic_needs() -> None:
+    scaler = scaled({"occupied": 0.7 * SHAPE.capacity}, lambda now: 45.0, 700.0)
+    # 45 a second take 2.25 replicas of 20 whole, and 3.2 at 70 %.
+    assert 3 <= scaler.wanted <= 5
 
 
 def test_a_failed_zone_costs_less_where_there_is_room_and_clients_come_back() -> None:
