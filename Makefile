@@ -6,7 +6,7 @@ TOOLS := .tools
 BUILD := docker build -f docker/Dockerfile --build-arg REVISION=$$(git rev-parse HEAD) \
 	--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help serve fuzz test dev tools lint format settings-table audit image image-cpu clean
+.PHONY: help serve fuzz test dev tools lint format settings-table prometheus-rule audit image image-cpu clean
 
 help: ## list what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -22,9 +22,10 @@ test: lint tools ## lint, types and all tests
 
 dev: $(DEV_ENV)/.installed ## make the environment for training and tests
 
-tools: $(DEV_ENV)/.installed ## fetch Prometheus for the tests, where it can be had
+tools: $(DEV_ENV)/.installed ## fetch what the tests look at and do not install, where it can be had
 	@command -v promtool >/dev/null || test -x $(TOOLS)/promtool \
 		|| $(DEV_ENV)/bin/python tests/docker/fetch_prometheus.py $(TOOLS) || true
+	@test -e $(TOOLS)/kserve-*.whl || $(DEV_ENV)/bin/python tests/docker/fetch_kserve.py $(TOOLS) || true
 
 lint: $(DEV_ENV)/.installed ## formatting, lint and types
 	$(DEV_ENV)/bin/ruff format --check .
@@ -37,6 +38,9 @@ format: $(DEV_ENV)/.installed ## format the code
 
 settings-table: $(DEV_ENV)/.installed ## write the table of settings into docs/operations.md
 	$(DEV_ENV)/bin/python -m service.settings_table docs/operations.md
+
+prometheus-rule: ## write the alerts as the Prometheus Operator reads them
+	$(PYTHON) docker/prometheus_rule.py > docker/kubernetes/components/monitoring/alerts.yaml
 
 # --strict, since a package that nothing is known of would pass otherwise.
 audit: $(SERVE_ENV)/.installed $(AUDIT_ENV)/.installed ## known weaknesses of what serving installs

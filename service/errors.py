@@ -15,6 +15,7 @@ Shortage = Literal[
     "queue_full",
     "memory_full",
     "uploads_full",
+    "model_changed",
     "no_time",
 ]
 """Why there is no capacity."""
@@ -26,6 +27,7 @@ Reason = Literal[
     "unauthorised",
     "not_found",
     "method_not_allowed",
+    "not_acceptable",
     "unknown_model",
     "not_loaded",
     "slow_upload",
@@ -66,6 +68,12 @@ class UnknownModel(RequestError):
     """A model that is not loaded."""
 
     reason = "unknown_model"
+
+
+class NotAcceptable(RequestError):
+    """No answer of a kind that its sender takes."""
+
+    reason = "not_acceptable"
 
 
 class NotLoaded(RequestError):

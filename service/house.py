@@ -112,7 +112,7 @@ class House:
                 raise self._no_place(visit.line) from error
             if left < longest:
                 raise DeadlinePassed("the deadline passed while the upload was read") from error
-            raise SlowUpload(f"the upload took longer than the limit of {longest:g} s") from error
+            raise _too_slow(longest) from error
         finally:
             self._uploads.pop(clock, None)
 
@@ -150,16 +150,43 @@ class House:
         Raises:
             Unavailable: the uploads in the house take too much memory already.
         """
-        held = self.held_bytes
-        if held + size > self._settings.queue_bytes:
+        self._take(size, visit.line.expected_wait)
+        visit.held_bytes += size
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[Callable[[int], None]]:
+        """The time and the memory for the body of a request that stands in no line.
+
+        Returns:
+            What counts its bytes as they arrive, as `hold` does.
+
+        Raises:
+            SlowUpload: it took too long.
+        """
+        longest, held = self._settings.upload_timeout, 0
+
+        def hold(size: int) -> None:
+            nonlocal held
+            self._take(size, retry_after=1)
+            held += size
+
+        try:
+            async with asyncio.timeout(longest):
+                yield hold
+        except TimeoutError as error:
+            raise _too_slow(longest) from error
+        finally:
+            self._held_bytes -= held
+
+    def _take(self, size: int, retry_after: float) -> None:
+        held, limit = self.held_bytes, self._settings.queue_bytes
+        if held + size > limit:
             raise Unavailable(
-                f"the requests that are being answered hold {held} bytes, and the "
-                f"limit is {self._settings.queue_bytes}",
+                f"the requests that are being answered hold {held} bytes, and the limit is {limit}",
                 "memory_full",
-                visit.line.expected_wait,
+                retry_after,
             )
         self._held_bytes += size
-        visit.held_bytes += size
 
     @contextmanager
     def queued(self, visit: Visit, pictures: int = 1) -> Iterator[Pieces]:
@@ -173,3 +200,7 @@ class House:
                 if self.stretched and not self._inside:
                     self.stretched = False
                     asyncio.get_running_loop().run_in_executor(None, give_back)
+
+
+def _too_slow(longest: float) -> SlowUpload:
+    return SlowUpload(f"the upload took longer than the limit of {longest:g} s")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.engine.engine import Engine, State
 from service.engine.rate import Pieces, Rate
+from service.engine.segmenter import Segmenter, State
 from service.errors import Shortage, Unavailable
 
 CLOSED: dict[State, Shortage] = {
@@ -22,7 +22,7 @@ HEADROOM = 0.75
 class Line:
     """Admits requests to one model, as long as they can be answered in time."""
 
-    def __init__(self, engine: Engine, limit: int) -> None:
+    def __init__(self, engine: Segmenter, limit: int) -> None:
         """
         Args:
             engine: what will compute the masks.

@@ -91,6 +91,7 @@ def formatter(style: Literal["console", "json"], colours: bool) -> logging.Forma
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
+            _drop_private,
             _add_time,
         ],
         processors=[
@@ -99,6 +100,16 @@ def formatter(style: Literal["console", "json"], colours: bool) -> logging.Forma
             renderer,
         ],
     )
+
+
+def _drop_private(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Without what other libraries put into records for themselves, as Ray does."""
+    meta = ("_record", "_from_structlog")
+    for name in [name for name in event if name.startswith("_") and name not in meta]:
+        del event[name]
+    return event
 
 
 def _add_time(

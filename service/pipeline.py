@@ -12,7 +12,7 @@ from typing import TypeVar
 from PIL import Image
 
 from service.bucket import Bucket
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import DeadlinePassed
 from service.house import House
 from service.images.decode import LargePicture, Picture, allow_pixels
@@ -41,7 +41,7 @@ class Pipeline:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Segmenter,
         house: House,
         workshop: Workshop,
         settings: Settings,

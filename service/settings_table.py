@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
+from service.numbers import number_in_words
 from service.settings import Settings
 
 BEGIN, END = "<!-- settings: generated -->", "<!-- /settings -->"
@@ -89,20 +89,8 @@ def _values(field: FieldInfo) -> str:
     if get_origin(kind) is tuple:
         return "list"
     if kind in (int, float):
-        return f"{'whole number' if kind is int else 'number'}{_range(field)}"
+        return number_in_words(field, kind)
     return {bool: "on or off", Path: "path"}.get(kind, "text")
-
-
-def _range(field: FieldInfo) -> str:
-    words = []
-    for limit in field.metadata:
-        if isinstance(limit, Ge):
-            words.append(f" from {limit.ge}")
-        elif isinstance(limit, Gt):
-            words.append(f" above {limit.gt}")
-        elif isinstance(limit, Le):
-            words.append(f" to {limit.le}")
-    return "".join(words)
 
 
 def _plain(default: Any) -> str:

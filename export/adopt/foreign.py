@@ -15,6 +15,7 @@ from onnx import TensorProto, inliner, version_converter
 from export.adopt.fitting import Size
 from export.adopt.options import Reading
 from export.errors import UserError
+from export.graph.onnx_model import read_onnx
 
 OLDEST_OPSET = 13
 """The nodes that are added mean the same from here on."""
@@ -139,14 +140,7 @@ class Foreign:
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except Exception as error:  # the parser's errors on broken files are not a closed list
-        raise UserError(f"{path} is no ONNX file ({error})") from error
-    if not model.graph.node:
-        raise UserError(f"{path} is no ONNX file, or an empty one")
+    model = read_onnx(path)
     if any(entry.key == "deeplab.labels" for entry in model.metadata_props):
         raise UserError(f"{path} keeps the contract already; serve it as it is")
     try:

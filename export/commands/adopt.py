@@ -44,6 +44,7 @@ class AdoptArguments:
 
 
 def main(name: str, arguments: list[str]) -> None:
+    _require_file(arguments)
     parsed = parse(AdoptArguments, name, arguments)
     labels, validation = labels_of(parsed.labels), _validation(parsed)
     report = adopt(
@@ -54,6 +55,13 @@ def main(name: str, arguments: list[str]) -> None:
         pictures = validation.pictures if isinstance(validation, DataSet) else validation
         write_whole(parsed.preview, draw_preview(parsed.out, labels, pictures))
         print(f"wrote {parsed.preview}: look whether the masks lie on what they name")
+
+
+def _require_file(arguments: list[str]) -> None:
+    """Tell of a file that is not there before all the flags that it would need."""
+    file = next((Path(word) for word in arguments if word.endswith(".onnx")), None)
+    if file is not None and not file.exists() and not {"-h", "--help"} & set(arguments):
+        raise UserError(f"cannot read {file}: No such file or directory")
 
 
 def _validation(parsed: AdoptArguments) -> DataSet | list[Path]:

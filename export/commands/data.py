@@ -14,7 +14,7 @@ import tyro
 from export.commands.arguments import parse
 from export.data.check import survey
 from export.data.coco import add_coco
-from export.data.datasets import DataConfig, Split, list_dataset
+from export.data.datasets import DataConfig, Split, list_dataset, require_root
 from export.data.grid import draw_grid
 from export.data.report import SplitReport, as_json, as_text
 from export.data.sbd import add_sbd
@@ -81,6 +81,7 @@ def check(name: str, arguments: list[str]) -> None:
         if config.data is not None:
             raise UserError("DIR and --data are the same thing; give one of them")
         config = dataclasses.replace(config, data=parsed.root)
+    require_root(config)
     splits: tuple[Split, ...] = (parsed.split,) if parsed.split else ("train", "val")
     reports = [examine(config, split) for split in splits]
     print(as_text(reports))

@@ -13,16 +13,22 @@ from export.data.datasets import DataConfig, DataSet, load_dataset
 from export.data.pictures import some_pictures
 from export.errors import UserError
 from export.graph.to_onnx import export_onnx
+from export.triton.repository import require_place, write_model
+
+BUILT_IN_MODEL = Path(__file__).parents[2] / "service" / "models" / "camvid-mobilenetv2.onnx"
 
 
 @dataclass(frozen=True)
 class ExportArguments:
-    """Write a checkpoint as one self-describing ONNX file, checked on real pictures."""
+    """Write a checkpoint as one self-describing ONNX file, checked on pictures; or for Triton."""
 
-    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
-    """Checkpoint of `deeplab train` or `deeplab import`."""
-    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """ONNX file to write."""
+    source: Annotated[
+        Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT|MODEL.onnx]")
+    ] = None
+    """Checkpoint of `deeplab train` or `deeplab import`. With --triton also an ONNX file of this
+    project, by default the built-in one."""
+    out: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[OUT]")] = None
+    """ONNX file to write of a checkpoint."""
     data: DataConfig = field(default_factory=DataConfig)
     pictures: Path | None = None
     """Folder of pictures to check the file on where there are no labelled ones to give; the
@@ -33,19 +39,50 @@ class ExportArguments:
     """Half precision inside, for GPUs."""
     confidence: bool = False
     """Add the output `confidence`."""
+    triton: Path | None = None
+    """Folder, Triton's model repository, to put the ONNX file and its configuration into."""
 
 
 def main(name: str, arguments: list[str]) -> None:
     parsed = parse(ExportArguments, name, arguments)
+    if parsed.source is None or parsed.source.suffix == ".onnx":
+        print(_repository(parsed))
+    else:
+        print(_export(parsed, parsed.source))
+
+
+def _export(parsed: ExportArguments, checkpoint: Path) -> str:
+    if parsed.out is None:
+        raise UserError(f"name the ONNX file to write: deeplab export {checkpoint} OUT.onnx ...")
+    name = parsed.name or parsed.out.stem
+    if parsed.triton is not None:
+        require_place(parsed.triton, name)  # before the checks, which take their time
     report = export_onnx(
-        parsed.checkpoint,
+        checkpoint,
         parsed.out,
         _validation(parsed),
-        name=parsed.name or parsed.out.stem,
+        name=name,
         fp16=parsed.fp16,
         confidence=parsed.confidence,
     )
-    print(report)
+    if parsed.triton is None:
+        return str(report)
+    written = write_model(parsed.out, parsed.triton, name, confidence=parsed.confidence)
+    return f"{report}\n{written}"
+
+
+def _repository(parsed: ExportArguments) -> str:
+    if parsed.triton is None:
+        raise UserError(
+            "give a checkpoint and the ONNX file to write, as CHECKPOINT OUT.onnx; for Triton an "
+            "ONNX file, or none for the built-in model, and --triton with a folder"
+        )
+    if parsed.out is not None:
+        raise UserError(f"{parsed.source} is an ONNX file already; leave {parsed.out} out")
+    if parsed.fp16 or parsed.pictures is not None or parsed.data != DataConfig():
+        raise UserError("--fp16, --pictures and a data set are for a checkpoint; leave them out")
+    source = parsed.source or BUILT_IN_MODEL
+    return write_model(source, parsed.triton, parsed.name, confidence=parsed.confidence)
 
 
 def _validation(parsed: ExportArguments) -> DataSet | list[Path]:

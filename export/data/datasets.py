@@ -89,6 +89,15 @@ def load_dataset(config: DataConfig, split: Split) -> DataSet:
     return dataset
 
 
+def require_root(config: DataConfig) -> None:
+    """
+    Raises:
+        UserError: the root folder is not there.
+    """
+    if config.data is not None and not config.data.is_dir():
+        raise UserError(f"{config.data} is not a folder")
+
+
 def list_dataset(config: DataConfig, split: Split) -> tuple[DataSet, tuple[UserError, ...]]:
     """The whole pairs of a split, and what is wrong with the other files.
 
@@ -96,8 +105,7 @@ def list_dataset(config: DataConfig, split: Split) -> tuple[DataSet, tuple[UserE
         UserError: a folder is missing, or there are no pictures.
     """
     listed = config.split_name(split)
-    if config.data is not None and not config.data.is_dir():
-        raise UserError(f"{config.data} is not a folder")
+    require_root(config)
     if config.layout == "folders":
         listing = _folders(config, split)
     elif config.data is None:

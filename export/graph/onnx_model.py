@@ -1,4 +1,4 @@
-"""An exported file, run on the CPU to measure and check it."""
+"""An ONNX file: read, or an exported one run on the CPU to measure and check it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,29 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
 from export.errors import UserError
 from model import ModelConfig
+
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """A file's graph and metadata, without weights that lie in other files.
+
+    Raises:
+        UserError: it is not there, or no ONNX file.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except Exception as error:  # the parser's errors on broken files are not a closed list
+        raise UserError(f"{path} is no ONNX file ({error})") from error
+    if not model.graph.node:
+        raise UserError(f"{path} is no ONNX file, or an empty one")
+    return model
 
 
 class OnnxModel:

@@ -18,6 +18,7 @@ from service.client.options import (
     MaskOptions,
     OverlayOptions,
     SegmentsOptions,
+    check,
 )
 from service.client.pictures import Picture, encoded
 from service.client.several import ARCHIVE, pack, unpack
@@ -79,22 +80,27 @@ class Call(Generic[T]):
 
 
 def mask(options: MaskOptions) -> Call[Mask]:
+    check(options, MaskOptions)
     return Call("mask", Mask, options)
 
 
 def overlay(options: OverlayOptions) -> Call[bytes]:
+    check(options, OverlayOptions)
     return Call("overlay", bytes, options)
 
 
 def cutout(options: CutoutOptions) -> Call[bytes]:
+    check(options, CutoutOptions)
     return Call("cutout", bytes, options)
 
 
 def segments(options: SegmentsOptions) -> Call[Segments]:
+    check(options, SegmentsOptions)
     return Call("segments", answers.read_segments, options)
 
 
 def geojson(options: GeojsonOptions) -> Call[dict[str, Any]]:
+    check(options, GeojsonOptions)
     return Call("segments", answers.read_json, {**options, "geometry": "geojson"})
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Literal, TypedDict
 
 Classes = str | Sequence[str | int]
@@ -62,3 +63,17 @@ class GeojsonOptions(Options, total=False):
     tolerance: float
     geotransform: str | Sequence[float]
     """Six numbers in GDAL's order, where the picture's file does not tell them."""
+
+
+def check(options: Mapping[str, object], kind: type[Options]) -> None:
+    """Refuse what is none of a call's options, before anything is sent.
+
+    Raises:
+        TypeError: names it, and the option that was probably meant.
+    """
+    known = sorted({*kind.__annotations__, *Options.__annotations__})
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise TypeError(f"there is no option {name!r}; {hint}")

@@ -6,9 +6,9 @@ import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,15 @@ from service.contract import ModelCard
 from service.engine.batch import compute
 from service.engine.model import Model, Placement, Runner
 from service.engine.rate import Rate
+from service.engine.segmenter import State, no_confidence
 from service.engine.waiting import Answer, Job, Waiting
-from service.errors import EngineFailed, InvalidParameter, Unavailable
+from service.errors import EngineFailed, Unavailable
 from service.memory import resident_bytes
 
 log = logging.getLogger(__name__)
 
 LOOK_UP = 0.1
 """Seconds between two looks at a thread that is to end."""
-State = Literal["warming up", "ready", "shutting down", "broken"]
 
 
 class Engine:
@@ -71,7 +71,10 @@ class Engine:
         self._running: dict[int, float] = {}
         """Since when each thread has been computing."""
         self._waiting = Waiting(max_delay)
-        self._rate = Rate(lambda: self.capacity)
+        # A strong reference would be a circle, in which the model's memory stays until Python
+        # looks for such: for a server that loads one after the other that is far too late.
+        this = weakref.ref(self)
+        self._rate = Rate(lambda: engine.capacity if (engine := this()) else 1)
         self._warm = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
@@ -144,6 +147,17 @@ class Engine:
         return time.monotonic() - min(begun) if begun else 0.0
 
     @property
+    def waiting(self) -> int:
+        """Pictures that wait for a batch."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> float:
+        """Share of the runners that compute a batch at the moment."""
+        placement = self._placement
+        return len(self._running) / placement.sessions if placement else 0.0
+
+    @property
     def capacity(self) -> int:
         """Pictures that can be computed at the same time."""
         placement = self._placement
@@ -160,10 +174,7 @@ class Engine:
             InvalidParameter: it has no output `confidence`.
         """
         if not self.has_confidence:
-            raise InvalidParameter(
-                f"confidence: the model {self.card.name} cannot tell how sure it is; leave the "
-                "parameter out, or add the output to its file: deeplab confidence"
-            )
+            raise no_confidence(self.card)
 
     def start(self) -> None:
         """Warm the model in the background, then work. Pictures may be submitted at once."""

@@ -8,7 +8,7 @@ from service.bucket import Bucket, check_bucket
 from service.contract import ModelCard
 from service.engine.cpu import CpuModel, Shares
 from service.engine.gpu import GpuModel
-from service.engine.model import Model, Placement
+from service.engine.model import Model, Spread
 from service.engine.providers import Provider, Tuning, choose_provider
 from service.errors import StartError
 from service.settings import Settings
@@ -20,7 +20,7 @@ def load_model(
     settings: Settings,
     path: Path,
     name: str | None = None,
-    like: Placement | None = None,
+    like: Spread | None = None,
 ) -> Model:
     """Load a file on the provider that the settings ask for.
 
@@ -43,7 +43,7 @@ def load_model(
     else:
         shares = Shares(settings.sessions, settings.threads, settings.max_batch)
         if like:
-            shares = Shares(len(like.runners), like.threads, like.max_batch)
+            shares = Shares(like.sessions, like.threads, like.max_batch)
         model = CpuModel(path, provider, shares, tuning)
     if name:
         model.card = model.card.model_copy(update={"name": name})

@@ -28,6 +28,22 @@ class Runner(Protocol):
         """The same with the confidence, of a model that has it."""
 
 
+class Spread(Protocol):
+    """How a model is spread over a machine, in numbers."""
+
+    @property
+    def sessions(self) -> int:
+        """Batches that are computed at the same time."""
+
+    @property
+    def max_batch(self) -> int:
+        """Pictures that one run takes at most."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of one run on a CPU."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """How a model is spread over the machine."""
@@ -38,6 +54,11 @@ class Placement:
     """Pictures that one run takes at most."""
     threads: int = 1
     """Threads of one run on a CPU."""
+
+    @property
+    def sessions(self) -> int:
+        """Batches that are computed at the same time."""
+        return len(self.runners)
 
 
 def file_digest(path: Path) -> str:

@@ -30,6 +30,7 @@ from service.engine.providers import (
     load_libraries,
     provider_options,
 )
+from service.engine.refused import why_refused
 from service.errors import ContractError, StartError
 
 OUTPUTS = (MASK, CONFIDENCE)
@@ -177,7 +178,7 @@ def _load(
             path, options, providers=providers, enable_fallback=0
         )
     except Exception as error:
-        reason = str(error).partition("\n")[0] or repr(error)
+        reason = why_refused(path, error)
         if provider == "cpu":
             raise ContractError(f"{path} is not a model that can be loaded: {reason}") from error
         raise StartError(

@@ -103,6 +103,7 @@ def create_app(
         redoc_url=None,
         telemetry=telemetry(tracing),
     )
+    app.state.house = house
     app.state.models = models
     app.state.repository = repository
     app.state.lifecycle = lifecycle

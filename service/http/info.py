@@ -70,7 +70,7 @@ def describe(pipeline: Pipeline) -> Model:
         placement=None
         if placement is None
         else Placed(
-            sessions=len(placement.runners),
+            sessions=placement.sessions,
             threads=placement.threads,
             max_batch=placement.max_batch,
         ),

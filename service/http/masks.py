@@ -29,6 +29,7 @@ Timeout = Annotated[
 PROBLEMS = described(
     (400, "no picture in the request"),
     (404, "unknown model"),
+    (406, "no answer of a kind that Accept names"),
     (408, "the upload took too long"),
     (413, "too many bytes or pixels"),
     (415, "not an accepted image type"),

@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -17,12 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from service import errors
 from service.errors import Reason
+from service.http.parameters import explain
 from service.http.record import CLIENT_CLOSED, record_of
 
 STATUS: dict[type[errors.RequestError], int] = {
     errors.MalformedRequest: 400,
     errors.Unauthorised: 401,
     errors.UnknownModel: 404,
+    errors.NotAcceptable: 406,
     errors.NotLoaded: 422,
     errors.SlowUpload: 408,
     errors.TooManyBytes: 413,
@@ -111,6 +112,8 @@ def problem(
 
 def told(status: int, reason: Reason, detail: str) -> Problem:
     """What is said of an error."""
+    # What others have sent may hold half of a pair of surrogates, which UTF-8 cannot tell.
+    detail = detail.encode(errors="replace").decode()
     return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, reason=reason)
 
 
@@ -130,7 +133,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        detail = "; ".join(_invalid(item, request) for item in error.errors())
+        detail = "; ".join(explain(item, request) for item in error.errors())
         return problem(422, "invalid_parameter", detail)
 
     @app.exception_handler(HTTPException)
@@ -142,31 +145,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def hung_up(request: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=CLIENT_CLOSED)
-
-
-def _invalid(item: dict[str, Any], request: Request) -> str:
-    name = str(item["loc"][-1])[:80]
-    if item["type"] == "extra_forbidden":
-        known = ", ".join(_parameters(request))
-        return f"{name}: there is no such parameter" + (f"; there are {known}" if known else "")
-    if item["type"] == "missing":
-        return f"{name}: must be given"
-    return f"{name}: {item['msg'].removeprefix('Value error, ')}"
-
-
-def _parameters(request: Request) -> list[str]:
-    """Names of the parameters that a call takes in its URL as one model."""
-    route = request.scope.get("route")
-    models = [
-        field.field_info.annotation
-        for field in (route.dependant.query_params if isinstance(route, APIRoute) else ())
-    ]
-    return [
-        name
-        for model in models
-        if isinstance(model, type) and issubclass(model, BaseModel)
-        for name in model.model_fields
-    ]
 
 
 def _detail(request: Request, error: HTTPException) -> str:

@@ -28,5 +28,6 @@ async def segments(
     request: Request, query: Annotated[SegmentsQuery, Query()], timeout: Timeout = None
 ) -> Response:
     """For each class present: pixels, fraction, bounding box and, if asked for, its outline."""
+    query.refuse_unused()
     pipeline = find_pipeline(request, query.model, query.version)
     return await respond(request, pipeline, timeout, query.recipe(pipeline.engine))

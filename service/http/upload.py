@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Message, Receive
 
 from service.errors import InvalidParameter, MalformedRequest, TooManyBytes
+from service.house import House
 
 FIELD = "file"
 TOO_MANY = "it holds more than"
@@ -65,6 +66,19 @@ async def read_upload(request: Request, max_bytes: int, hold: Callable[[int], No
 async def read_body(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
     """The bytes of a body as they are, bounded as those of `read_upload`."""
     return await limited(request, max_bytes, hold).body()
+
+
+async def read_aside(request: Request, max_bytes: int) -> bytes:
+    """The bytes of a body that comes without a picture and stands in no line.
+
+    Raises:
+        TooManyBytes: it is larger than that.
+        SlowUpload: it took too long.
+        Unavailable: there is no memory for it.
+    """
+    house: House = request.app.state.house
+    async with house.aside() as hold:
+        return await read_body(request, max_bytes, hold)
 
 
 def is_form(request: Request) -> bool:

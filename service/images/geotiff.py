@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,9 +40,7 @@ def read_geotransform(data: bytes) -> Geotransform | None:
         return None
     if _keys(tags).get(RASTER_TYPE) == POINT:
         transform = _from_corner(transform)
-    _, a, b, _, d, e = transform
-    area = a * e - b * d
-    return transform if area and all(map(math.isfinite, (*transform, area))) else None
+    return transform if transform.usable else None
 
 
 def read_epsg(data: bytes) -> int | None:

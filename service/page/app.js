@@ -5,7 +5,7 @@ import { ClassList, percent } from "./classes.js";
 import * as code from "./code.js";
 import { Mask } from "./mask.js";
 import { Models } from "./models.js";
-import { clear, complain, say, setBusy } from "./notice.js";
+import { clear, complain, entitle, say, setBusy } from "./notice.js";
 import * as photo from "./photo.js";
 import { decodeMask } from "./png.js";
 import { listen } from "./sources.js";
@@ -91,6 +91,7 @@ async function drawnByTheService(sent, signal) {
 function show(stages, total) {
   const { image, mask, name, scaled } = shown;
   document.body.classList.add("has-result");
+  entitle(name);
   find("result").hidden = false;
   classes.fill(mask);
   stage.show(image, mask, classes.hidden);

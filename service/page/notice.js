@@ -3,13 +3,23 @@
 import { Problem, setKey } from "./api.js";
 
 const find = (id) => document.getElementById(id);
+const name = document.title;
 let timer = 0;
+/** The page's title before the complaint that it names now. */
+let former = null;
 
 /** Take away what an earlier call left. */
 export function clear() {
   clearInterval(timer);
   find("notice").hidden = true;
   find("lock").hidden = true;
+  if (former !== null) document.title = former;
+  former = null;
+}
+
+/** Have the page's title tell what it is about. */
+export function entitle(subject) {
+  document.title = `${subject} - ${name}`;
 }
 
 export function say(text) {
@@ -31,17 +41,26 @@ export function complain(error, again, subject = null) {
   clear();
   say("");
   const { status = 0, title = "The page failed", retryAfter = null, id = null } = error;
-  find("notice-title").textContent = subject ? `${subject}: ${title}` : title;
+  const heading = subject ? `${subject}: ${title}` : title;
+  find("notice-title").textContent = heading;
+  former = document.title;
+  entitle(heading);
   find("notice-detail").textContent = error.message;
   find("notice-id").textContent = `Request ${id}`;
   find("notice-id").hidden = !id;
   find("notice").hidden = false;
-  find("notice-actions").hidden = !(error instanceof Problem) || (status !== 0 && status < 500);
+  find("again").hidden = !(error instanceof Problem) || (status !== 0 && status < 500);
   find("again").onclick = again;
-  find("dismiss").onclick = clear;
+  find("dismiss").onclick = dismiss;
   find("countdown").textContent = "";
   if (status === 401) askForKey(again);
-  if (retryAfter) countDown(retryAfter, again);
+  else if (retryAfter) countDown(retryAfter, again);
+  else find("notice-title").focus(); // from here Tab leads to what can be done about it
+}
+
+function dismiss() {
+  clear();
+  find("choose").focus();
 }
 
 function askForKey(again) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -19,12 +20,12 @@ from service.explain import explain
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
 from service.predict.cluster.manifest import PLAN
-from service.predict.cluster.stores import is_bucket
+from service.predict.cluster.stores import is_bucket, local
 from service.predict.film import open_film
 from service.predict.journal import Journal
 from service.predict.outputs import KINDS, OPTIONS, Order, Writer
 from service.predict.pictures import Report, predict_pictures
-from service.predict.sources import film_of, find_pictures
+from service.predict.sources import film_of, find_films, find_pictures
 from service.predict.stop import Stop
 from service.settings import Settings
 from service.settings_table import row
@@ -152,6 +153,7 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
     film = film_of(given.source)
     out = Path(given.out)
     items = [] if film else find_pictures(given.source, out)
+    tell_films(find_films(given.source, out))
     with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
         opened = stack.enter_context(open_film(film)) if film else None
         writer = Writer(order, bulk.engine, out)
@@ -192,6 +194,7 @@ def run_on_ray(given: argparse.Namespace, order: Order, stop: Stop) -> Report:
         raise StartError(
             "--ray needs the extra `cluster`: pip install 'deeplab-serve[cluster]'"
         ) from error
+    tell_films(find_films([local(word) for word in given.source], Path(local(given.out))))
     return predict_on_ray(
         given.source,
         given.out,
@@ -212,6 +215,17 @@ def settings_of(given: argparse.Namespace) -> Settings:
     # Its user's own files: every format may be decoded that there is a decoder for.
     chosen: dict[str, Any] = {"formats": tuple(FORMATS), **given_of(given, SETTINGS)}
     return Settings(**chosen)
+
+
+def tell_films(films: Sequence[Path]) -> None:
+    """Say which films lie among the pictures, and how they are segmented."""
+    if films:
+        many = "1 film is" if len(films) == 1 else f"{len(films)} films are"
+        print(
+            f"{PROGRAM}: {many} left out; each wants a run and a folder of its own: "
+            f"{PROGRAM} {shlex.quote(str(films[0]))} OUT",
+            file=sys.stderr,
+        )
 
 
 def tell(report: Report, out: str) -> None:

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -73,7 +73,7 @@ def find_pictures(words: Sequence[str], out: Path) -> list[Item]:
         )
     found = list(dict.fromkeys(path for word in words for path in _find(word, out)))
     if not found:
-        raise StartError(f"there is no picture in {' '.join(words)}{_films_in(words)}")
+        raise StartError(f"there is no picture in {' '.join(words)}{_films_in(words, out)}")
     roots = [Path(word) if Path(word).is_dir() else _fixed(word) for word in words]
     root = os.path.commonpath([os.path.abspath(path) for path in roots])
     names = [PurePosixPath(Path(os.path.relpath(path, root)).as_posix()) for path in found]
@@ -102,7 +102,7 @@ def is_picture(name: str) -> bool:
 def _find(word: str, out: Path) -> Iterable[Path]:
     path = Path(word)
     if path.is_dir():
-        return _walk(path, out)
+        return _walk(path, out, PICTURES)
     if path.exists():
         return [path]
     matches = sorted(Path(match) for match in glob.glob(word, recursive=True))
@@ -112,21 +112,24 @@ def _find(word: str, out: Path) -> Iterable[Path]:
     return [m for m in matches if m.is_file() and not {*m.resolve().parents} & {*made}]
 
 
-def _films_in(words: Sequence[str]) -> str:
+def find_films(words: Sequence[str], out: Path) -> list[Path]:
+    """The films in folders, which `find_pictures` leaves out."""
+    folders = [Path(word) for word in words if Path(word).is_dir()]
+    return list(dict.fromkeys(film for folder in folders for film in _walk(folder, out, FILMS)))
+
+
+def _films_in(words: Sequence[str], out: Path) -> str:
     """That folders without pictures have a film."""
-    folders = (Path(word) for word in words if Path(word).is_dir())
-    film = next(
-        (file for f in folders for file in f.iterdir() if _suffix(file.name) in FILMS), None
-    )
+    film = next(iter(find_films(words, out)), None)
     return f"; {film} is a film, which wants a run of its own" if film else ""
 
 
-def _walk(folder: Path, out: Path) -> Iterator[Path]:
+def _walk(folder: Path, out: Path, suffixes: Collection[str]) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(n for n in inside if (Path(place) / n).resolve() != out.resolve())
         for name in sorted(files):
-            if is_picture(name):
+            if _suffix(name) in suffixes and not name.startswith("."):
                 yield Path(place, name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.images.cutout import cut_out, parse_background
 from service.images.encode import OVERLAY_TYPES, encode_photo
 from service.recipes.media_types import VARY, choose_type
@@ -31,7 +31,7 @@ class CutoutQuery(CleanQuery):
         parse_background(text)
         return text
 
-    def recipe(self, engine: Engine, accept: str = "*/*") -> Recipe:
+    def recipe(self, engine: Segmenter, accept: str = "*/*") -> Recipe:
         """How a cut-out is made, in the format that an `Accept` header likes best.
 
         Raises:

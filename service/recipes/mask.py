@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.cleaning import Cleaning, palette_with_ignored
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import InvalidParameter
 from service.images.mask_formats import MASK_FORMATS, FormatName
 from service.recipes.queries import CleanQuery
@@ -25,7 +25,7 @@ class MaskQuery(CleanQuery):
         "picture", description="as large as the picture, or as the model saw it"
     )
 
-    def recipe(self, engine: Engine) -> Recipe:
+    def recipe(self, engine: Segmenter) -> Recipe:
         """How a mask is made.
 
         Raises:

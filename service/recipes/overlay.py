@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import Field
 
 from service.cleaning import Cleaning, palette_with_ignored
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.images.encode import blend, encode_photo
 from service.recipes.media_types import VARY, choose_type
 from service.recipes.queries import CleanQuery
@@ -21,7 +21,7 @@ from service.segmented import Segmented
 class OverlayQuery(CleanQuery):
     alpha: float = Field(0.5, ge=0, le=1, description="0 is the photo, 1 the mask")
 
-    def recipe(self, engine: Engine, accept: str = "*/*") -> Recipe:
+    def recipe(self, engine: Segmenter, accept: str = "*/*") -> Recipe:
         """How an overlay is made, in the format that an `Accept` header likes best.
 
         Raises:
@@ -36,7 +36,7 @@ class OverlayQuery(CleanQuery):
 
         return Recipe(draw, media_type, self.confidence is not None, self.tiling, VARY)
 
-    def painter(self, engine: Engine) -> Callable[[Image.Image, NDArray[np.uint8]], Image.Image]:
+    def painter(self, engine: Segmenter) -> Callable[[Image.Image, NDArray[np.uint8]], Image.Image]:
         """What draws a mask [H, W], cleaned already, over its photo.
 
         Raises:

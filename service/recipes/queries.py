@@ -5,9 +5,12 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.cleaning import Cleaning, choose_classes
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import InvalidParameter
 from service.tiling.plan import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, Tiling
+
+MAX_AREA = 2**31 - 1
+"""More than any picture has."""
 
 
 class CallQuery(BaseModel):
@@ -54,6 +57,7 @@ class CleanQuery(CallQuery):
     min_area: int = Field(
         0,
         ge=0,
+        le=MAX_AREA,
         description="pixels of the picture: smaller connected regions are given to what "
         "surrounds them",
     )
@@ -65,7 +69,7 @@ class CleanQuery(CallQuery):
         "model's ignored id",
     )
 
-    def cleaning(self, engine: Engine) -> Cleaning:
+    def cleaning(self, engine: Segmenter) -> Cleaning:
         """What is asked of the mask of a model.
 
         Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from service.contract import ModelCard
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import InvalidParameter
 from service.http.schemas import (
     Box,
@@ -30,6 +30,8 @@ from service.segmented import Segmented
 
 Geometry = Literal["none", "rle", "coco", "polygons"]
 GEOJSON = "application/geo+json"
+USED_BY = {"tolerance": ("polygons", "geojson"), "geotransform": ("geojson",)}
+"""The geometries for which a parameter has a meaning."""
 
 
 class SegmentsQuery(CleanQuery):
@@ -55,7 +57,21 @@ class SegmentsQuery(CleanQuery):
             parse_geotransform(text)
         return text
 
-    def recipe(self, engine: Engine) -> Recipe:
+    def refuse_unused(self) -> None:
+        """Refuse what this geometry makes nothing of, rather than answer as if it were not there.
+
+        Raises:
+            InvalidParameter: names it.
+        """
+        for name, users in USED_BY.items():
+            if name in self.model_fields_set and self.geometry not in users:
+                wanted = " or ".join(f"geometry={user}" for user in users)
+                raise InvalidParameter(
+                    f"{name} has no meaning with geometry={self.geometry}: add {wanted}, or leave "
+                    "it"
+                )
+
+    def recipe(self, engine: Segmenter) -> Recipe:
         """How the JSON is made.
 
         Raises:

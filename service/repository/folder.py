@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,9 @@ def _candidates(folder: Path) -> Iterator[tuple[str, int | None, Path]]:
 def _signature(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
-    except FileNotFoundError:  # removed since the folder was read
-        return None
+    except OSError as error:
+        # Removed since the folder was read, or a link that leads to itself.
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
     return found.st_ino, found.st_mtime_ns, found.st_size

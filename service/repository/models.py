@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.errors import InvalidParameter, Unavailable, UnknownModel
 from service.pipeline import Pipeline
 
@@ -18,7 +18,7 @@ class Models:
     """Pipelines by name and version. Changed on the event loop only."""
 
     def __init__(
-        self, make: Callable[[Engine], Pipeline], provider: str, default: str | None
+        self, make: Callable[[Segmenter], Pipeline], provider: str, default: str | None
     ) -> None:
         """
         Args:
@@ -45,15 +45,20 @@ class Models:
         loaded = dict(self._table.get(name, {}))
         return [loaded[version] for version in sorted(loaded, reverse=True)]
 
-    def put(self, engine: Engine) -> Pipeline:
+    def put(self, engine: Segmenter) -> Pipeline:
         """Serve an engine from now on, instead of what had its name and version so far.
 
         Returns:
             What serves it.
         """
         pipeline = self._make(engine)
-        self._table.setdefault(engine.card.name, {})[engine.version] = pipeline
+        self.serve(pipeline)
         return pipeline
+
+    def serve(self, pipeline: Pipeline) -> None:
+        """Give it the requests that mean its name and version, instead of what had them so far."""
+        engine = pipeline.engine
+        self._table.setdefault(engine.card.name, {})[engine.version] = pipeline
 
     def remove(self, pipeline: Pipeline) -> None:
         """Give it no more requests."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.engine.engine import Engine
-from service.engine.model import Placement
+from service.engine.model import Spread
 from service.errors import NotLoaded, StartError, UnknownModel
 from service.memory import give_back
 from service.pipeline import Pipeline
@@ -24,7 +24,7 @@ LOOK_UP = 0.05
 """Seconds between two looks at a model that is to go."""
 CLOSING_SECONDS = 30.0
 
-Build = Callable[[Entry, Placement | None], Engine]
+Build = Callable[[Entry, Spread | None], Engine]
 """Load a file; spread it over the machine as another one, rather than measure, if told how."""
 
 
@@ -171,7 +171,7 @@ class Repository:
             self._leave(current)
         return entry
 
-    async def _warm(self, entry: Entry, like: Placement | None) -> Engine:
+    async def _warm(self, entry: Entry, like: Spread | None) -> Engine:
         """An engine on a file, ready to serve.
 
         Raises:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from service.engine.engine import Engine
 from service.engine.load import buckets_of, load_model
-from service.engine.model import Model, Placement
+from service.engine.model import Model, Spread
 from service.engine.providers import choose_provider
+from service.engine.segmenter import Segmenter
 from service.errors import StartError
 from service.memory import resident_bytes
 from service.metrics import Metrics
@@ -25,7 +26,7 @@ class Supply:
 
     provider: str
     """What runs the models."""
-    engine: Engine | None = None
+    engine: Segmenter | None = None
     """The one model of a service that has no folder."""
     folder: Path | None = None
     build: Build | None = None
@@ -57,7 +58,7 @@ def supply_of(settings: Settings, metrics: Metrics) -> Supply:
         raise StartError("models and model are both set: put the file into the folder")
     list_models(settings.models)  # whether it can be read
 
-    def build(entry: Entry, like: Placement | None) -> Engine:
+    def build(entry: Entry, like: Spread | None) -> Engine:
         held = resident_bytes()
         model = load_model(settings, entry.path, entry.name, like)
         return build_engine(settings, model, metrics, entry.version, held)

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from PIL import Image
 
 from service.ahead import in_order
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.engine.waiting import Answer
 from service.errors import InvalidParameter
 from service.images.decode import LargePicture, Picture
@@ -33,7 +33,7 @@ class Cutter:
     pictures come in between and its queue never fills with them.
     """
 
-    def __init__(self, engine: Engine, workshop: Workshop, settings: Settings) -> None:
+    def __init__(self, engine: Segmenter, workshop: Workshop, settings: Settings) -> None:
         self._engine = engine
         self._workshop = workshop
         self._settings = settings

@@ -173,6 +173,16 @@ def test_options_are_the_parameters_of_the_api(
     assert own - {"timeout", "media_type"} == set(query.model_fields) - fixed
 
 
+@pytest.mark.parametrize("call", ["mask", "overlay", "cutout", "segments", "geojson", "mask_all"])
+def test_an_option_that_there_is_not_is_refused_before_anything_is_sent(
+    client: Client, call: str
+) -> None:
+    with pytest.raises(TypeError, match=r"^there is no option 'clases'; did you mean 'classes'\?$"):
+        getattr(client, call)(["no picture"], clases="car")
+    with pytest.raises(TypeError, match=r"there is no option 'xyz'; there are .*classes, "):
+        getattr(client, call)(["no picture"], xyz=1)
+
+
 def test_segments_are_typed(client: Client) -> None:
     found = client.segments(PNG, geometry="rle")
     ids = client.mask(PNG).ids
@@ -201,7 +211,7 @@ def test_models_and_readiness(client: Client) -> None:
         (PNG[:200], {}, 422, "broken_picture", "broken"),
         (b"", {}, 400, "no_picture", "no picture"),
         (PNG, {"model": "a/b"}, 404, "unknown_model", "a/b"),
-        (PNG, {"alfa": 1}, 422, "invalid_parameter", "alfa"),
+        (PNG, {"min_area": -1}, 422, "invalid_parameter", "min_area"),
     ],
 )
 def test_a_refusal_says_why_and_is_not_repeated(

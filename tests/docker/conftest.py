@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,25 @@ def promtool() -> str:
 
 
 @contextmanager
-def watching(target: str, folder: Path) -> Iterator[Prometheus]:
-    """The stack's own Prometheus on a server, faster than usual so that tests need not wait."""
+def watching(
+    target: str, folder: Path, labels: Mapping[str, str] | None = None
+) -> Iterator[Prometheus]:
+    """The stack's own Prometheus on a server, faster than usual so that tests need not wait.
+
+    Args:
+        target: host and port of the server.
+        folder: where it keeps its files.
+        labels: what every series of the server gets beside its own.
+    """
     program = tool("prometheus")
     config: dict[str, Any] = yaml.safe_load(PROMETHEUS.read_text())
     config["global"] = dict.fromkeys(
         ("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s"
     )
     config["rule_files"] = [str(ALERTS)]
-    config["scrape_configs"][0]["static_configs"][0]["targets"] = [target]
+    config["scrape_configs"][0]["static_configs"] = [
+        {"targets": [target], "labels": dict(labels or {})}
+    ]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

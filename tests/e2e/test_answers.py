@@ -203,7 +203,7 @@ def test_geojson_lies_on_the_map(client: httpx.Client, sample: bytes) -> None:
     [
         ("*/*", "", "PNG"),
         ("image/webp", "", "WEBP"),
-        ("image/jpeg", "", "PNG"),
+        ("image/jpeg, image/*;q=0.1", "", "PNG"),
         ("*/*", "&background=blur", "JPEG"),
         ("image/webp", "&background=%2320a0ff", "WEBP"),
         ("image/png", "&background=20a0ff&feather=2", "PNG"),
@@ -222,6 +222,28 @@ def test_cut_outs_come_as_accepted(
     assert (image.mode == "RGBA") == (not query)
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "offered"),
+    [
+        ("overlay", "image/gif", "image/jpeg, image/png, image/webp"),
+        ("overlay", "text/html, application/json;q=0.9", "image/jpeg, image/png, image/webp"),
+        ("overlay", "*/*;q=0", "image/jpeg, image/png, image/webp"),
+        ("cutout?classes=car", "image/jpeg", "image/png, image/webp"),
+        ("batch/mask", "image/png", "application/zip, multipart/mixed"),
+        ("batch/overlay", "application/zip, image/gif", "image/jpeg, image/png, image/webp"),
+    ],
+)
+def test_what_is_not_there_is_not_given_as_something_else(
+    client: httpx.Client, sample: bytes, path: str, accept: str, offered: str
+) -> None:
+    response = client.post(
+        f"/v1/{path}", files={"file": sample}, headers={"accept": accept}, timeout=60
+    )
+    assert response.status_code == 406
+    assert response.json()["reason"] == "not_acceptable"
+    assert response.json()["detail"].endswith(f"there is {offered}")
+
+
 def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
     client: httpx.Client, sample: bytes
 ) -> None:
@@ -232,7 +254,7 @@ def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
     for kind in ("PNG", "WEBP"):
         picture = pictures.encoded(photo, kind, exif=exif, lossless=True)
         assert b"nobody's business" in picture
-        for accept in ("image/png", "image/webp", "image/jpeg"):
+        for accept in ("image/png", "image/webp", "image/jpeg, */*;q=0.5"):
             for background in ("transparent", "blur"):
                 response = client.post(
                     f"/v1/cutout?classes=car,road&background={background}",
@@ -253,16 +275,31 @@ def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/v1/cutout", "classes: must be given"),
+        (
+            "/v1/cutout",
+            "classes: must be given, as in /v1/cutout?classes=Sky; camvid-mobilenetv2 has Sky, "
+            "Building, Pole, Road, Pavement, Tree and more",
+        ),
+        ("/v1/cutout?model=none", "classes: must be given"),
         ("/v1/cutout?classes=dog", "'dog' is not a class of"),
         ("/v1/cutout?classes=car&background=pink", "'pink' is none of transparent, blur and"),
         ("/v1/mask?confidence=1.5", "confidence: "),
         ("/v1/mask?confidence=nan", "confidence: "),
         ("/v1/mask?min_area=-1", "min_area: "),
+        (f"/v1/mask?min_area={10**400}", "min_area: "),
         ("/v1/mask?format=gif", "format: "),
         ("/v1/segments?geometry=geojson", "add geotransform="),
         ("/v1/segments?geometry=geojson&geotransform=1,2,3", "'1,2,3' is not six numbers"),
         ("/v1/segments?tolerance=inf", "tolerance: "),
+        (
+            "/v1/segments?geometry=rle&tolerance=2",
+            "tolerance has no meaning with geometry=rle: add geometry=polygons or geometry=geojson",
+        ),
+        ("/v1/batch/segments?tolerance=2", "tolerance has no meaning with geometry=none"),
+        (
+            "/v1/segments?geometry=polygons&geotransform=0,1,0,0,0,1",
+            "geotransform has no meaning with geometry=polygons: add geometry=geojson, or leave it",
+        ),
         (
             "/v1/segments?feather=2",
             "feather: there is no such parameter; there are model, version, tile, ",

@@ -59,6 +59,16 @@ CASES: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "form cannot be read",
     ),
+    "half a character": (
+        {
+            "content": b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
+            b"\r\n1\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="\\ud800"\r\n\r\n1\r\n--b--\r\n',
+            "headers": {"content-type": "multipart/form-data; boundary=b; charset=unicode_escape"},
+        },
+        422,
+        "only the form's field 'file' is read",
+    ),
     "empty file": ({"files": {"file": ("a.jpg", b"")}}, 400, "the file is empty"),
     "text": (
         {"files": {"file": ("a.jpg", b"hello", "image/jpeg")}},
@@ -98,8 +108,17 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [
-        ("/v1/overlay?alpha=2", 422, "alpha"),
-        ("/v1/overlay?alpha=much", 422, "alpha"),
+        ("/v1/overlay?alpha=2", 422, "alpha: '2' is not a number from 0 to 1"),
+        ("/v1/overlay?alpha=much", 422, "alpha: 'much' is not a number from 0 to 1"),
+        (
+            "/v1/mask?min_area=1.5",
+            422,
+            "min_area: '1.5' is not a whole number from 0 to 2147",
+        ),
+        ("/v1/mask?tile=0", 422, "tile: '0' is not a number above 0 to 4"),
+        ("/v1/mask?version=0", 422, "version: '0' is not a whole number from 1"),
+        ("/v1/segments?geometry=rle&tolerance=nan", 422, "tolerance: 'nan' is not a number from 0"),
+        ("/v1/mask?size=big", 422, "size: 'big' is none of picture or model"),
         ("/v1/overlay?classes=road,unicorn", 422, "'unicorn' is not a class"),
         ("/v1/overlay?classes=11", 422, "10 Bicyclist"),
         ("/v1/overlay?classes=%C2%B2", 422, "not a class"),

@@ -94,6 +94,9 @@ def test_overlay_draws_the_chosen_classes_only(
     ("accept", "kind"),
     [
         ("*/*", "JPEG"),
+        ("", "JPEG"),
+        ("text/html,application/xml;q=0.9,image/avif,image/apng,*/*;q=0.8", "JPEG"),
+        ("image/gif, IMAGE/WEBP;q=0.1, image/png;q=nan", "WEBP"),
         ("image/*", "JPEG"),
         ("image/webp", "WEBP"),
         ("image/png;q=0.5, image/webp;q=0.9", "WEBP"),

@@ -125,9 +125,10 @@ def test_rubbish_after_a_request_does_not_spoil_its_answer(hasty: Server) -> Non
     assert received.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_slow_upload_is_a_problem(hasty: Server) -> None:
-    head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n"
-    with send(hasty, head + b"abc") as connection:
+@pytest.mark.parametrize("path", ["/v1/mask", "/setup"])
+def test_a_slow_upload_is_a_problem(hasty: Server, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n"
+    with send(hasty, head.encode() + b"abc") as connection:
         status, problem = answer(connection)
     assert (status, problem["reason"]) == (408, "slow_upload")
     assert "limit of 1 s" in str(problem["detail"])

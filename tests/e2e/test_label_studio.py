@@ -354,6 +354,7 @@ def test_a_wrong_token_is_told(host: Studio) -> None:
         ('<!DOCTYPE x [<!ENTITY a "b">]><View>&a;</View>', "cannot be read"),
         ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><View/>', "cannot be read"),
         ("<View>" * 1000, "cannot be read"),
+        (f"<View>{' ' * 2**18}</View>", "longer than the limit of 262144 characters"),
     ],
 )
 def test_a_configuration_that_does_not_fit_says_why(
@@ -367,6 +368,14 @@ def test_a_configuration_that_does_not_fit_says_why(
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tasks": [], "label_config": ""}'])
 def test_what_is_no_request(client: httpx.Client, body: bytes) -> None:
     assert client.post("/predict", content=body).status_code == 422
+
+
+def test_more_tasks_than_the_limit_are_refused(client: httpx.Client) -> None:
+    tasks = [{"id": 1, "data": {"image": "x"}}] * 1001
+    answer = client.post("/predict", json={"tasks": tasks, "label_config": "<View/>"})
+    assert answer.status_code == 413
+    assert answer.json()["reason"] == "too_many_pictures"
+    assert "there are 1001: send fewer tasks at a time, 1000 at most" in answer.json()["detail"]
 
 
 def test_one_of_several_models_is_chosen_by_the_backend_s_path(client: httpx.Client) -> None:

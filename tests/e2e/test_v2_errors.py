@@ -95,13 +95,14 @@ def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> 
         ([{**IMAGE, "shape": [1, 3, 2, 2], "data": TWELVE}], "send UINT8 [N, H, W, 3]"),
         ([{**IMAGE, "shape": [0, 2, 2, 3], "data": []}], "send UINT8 [N, H, W, 3]"),
         ([{**IMAGE, "shape": [-1, 2, 2, 3], "data": []}], "inputs.0.shape.0"),
+        ([{**IMAGE, "shape": [1, 10**4000, 10**4000, 3], "data": []}], "inputs.0.shape.1"),
         ([{**IMAGE, "parameters": {"binary_data_size": 12}}], "0 bytes follow the JSON"),
         ([{**IMAGE, "parameters": {"shared_memory_region": "x"}}], "shared memory"),
         ([{**ENCODED, "datatype": "UINT8", "data": TWELVE}], "send BYTES [N]"),
         ([{**ENCODED, "data": ["not base64"]}], "as Base64 text"),
         ([{**ENCODED, "data": [7]}], "shape [1] and 0 elements"),
         ([{**ENCODED, "data": [None]}], "as Base64 text"),
-        ([{**ENCODED, "data": ["", ""]}], "shape [1] and 2 elements"),
+        ([{**ENCODED, "data": ["", ""]}], "shape [1] and more elements"),
         ([{**ENCODED, "data": ["AAAA"]}], "not a picture"),
     ],
 )
@@ -118,7 +119,8 @@ def test_tensors_that_are_none(
         (b"\5", "ends within the length of an element"),
         (struct.pack("<I", 4) + b"123", "ends within an element"),
         (struct.pack("<I", 2**32 - 1), "ends within an element"),
-        (struct.pack("<I", 0) * 2, "shape [1] and 2 elements"),
+        (struct.pack("<I", 0) * 2, "shape [1] and more elements"),
+        (struct.pack("<I", 0) * 2 + b"\5", "shape [1] and more elements"),
         (b"", "shape [1] and 0 elements"),
     ],
 )
@@ -160,6 +162,11 @@ def test_wishes_that_cannot_be_met(
 def test_parameters_without_a_meaning_here_are_ignored(client: httpx.Client) -> None:
     parameters = {"priority": 2, "sequence_id": 7, "sequence_start": True, "mine": "x"}
     body = {"inputs": [{**IMAGE, "data": TWELVE}], "parameters": parameters, "model_name": "x"}
+    assert client.post(INFER, json=body).json()["outputs"][0]["shape"] == [1, 2, 2]
+
+
+def test_a_deadline_of_any_length_is_one(client: httpx.Client) -> None:
+    body = {"inputs": [{**IMAGE, "data": TWELVE}], "parameters": {"timeout": 10**400}}
     assert client.post(INFER, json=body).json()["outputs"][0]["shape"] == [1, 2, 2]
 
 

@@ -117,6 +117,14 @@ def test_what_does_not_fit_is_refused(
     assert not out.exists()
 
 
+def test_a_missing_file_is_told_before_missing_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"cannot read nope.onnx: No such file"):
+        main("adopt", ["nope.onnx", "out.onnx"])
+    with pytest.raises(SystemExit):
+        main("adopt", ["nope.onnx", "--help"])
+    assert "--labels" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [

@@ -124,6 +124,12 @@ def test_the_command_fails_where_there_are_problems(
     assert caught.value.code
 
 
+def test_a_missing_folder_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"^nowhere is not a folder$"):
+        main("data", ["check", "nowhere"])
+    assert capsys.readouterr().out == ""
+
+
 def test_a_split_that_is_not_there_does_not_hide_the_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

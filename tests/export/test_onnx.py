@@ -28,6 +28,7 @@ from service.engine.session import Session
 from tests.conftest import write_folders
 from tests.export.models import LABELS, random_network, write_checkpoint
 from tests.export.runs import data_config, data_flags
+from tests.export.test_triton import assert_tensors_match
 
 DEEPLAB = str(Path(sys.executable).with_name("deeplab"))
 
@@ -45,8 +46,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def exported(checkpoint: Path, shapes: Path) -> Path:
     out = checkpoint.with_name("shapes.onnx")
-    done = run("export", str(checkpoint), str(out), *data_flags(shapes))
+    models = str(out.with_name("models"))
+    done = run("export", str(checkpoint), str(out), *data_flags(shapes), "--triton", models)
     assert done.returncode == 0, done.stderr
+    assert f"wrote {models}/shapes: mask" in done.stdout
     assert "agreement with PyTorch: 1.0000" in done.stdout or "0.9999" in done.stdout
     return out
 
@@ -70,6 +73,14 @@ def test_an_exported_file_keeps_the_contract(exported: Path) -> None:
     assert (49, 65) in card.input_sizes
     session = Session(exported, "cpu")
     assert session.card == card
+
+
+@pytest.mark.xdist_group("onnx")
+def test_the_file_went_to_triton_too(exported: Path) -> None:
+    folder = exported.with_name("models") / "shapes"
+    assert (folder / "1" / "model.onnx").read_bytes() == exported.read_bytes()
+    assert_tensors_match(folder)
+    assert (folder / "labels.txt").read_text() == "ground\ndisc\nbox\n"
 
 
 @pytest.mark.xdist_group("onnx")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,25 @@ from export.errors import UserError
 from export.training.config import TrainConfig, load_recipe
 from model import count_macs
 from model.deeplab import DeepLab
+from tests.pages import Page
 
 RECIPES = Path(export.__path__[0]) / "recipes"
 PUBLISHED = sorted(
     path.stem for path in RECIPES.glob("*.toml") if path.name.startswith(("voc-", "cityscapes-"))
 )
+
+
+def test_the_page_says_how_a_short_try_of_the_short_recipe_is_made() -> None:
+    recipe = load_recipe(RECIPES / "short.toml")
+    page = Page("docs/own-data.md").text
+    assert f"over the first {recipe.warmup_steps} steps" in page
+    found = re.search(r"`--steps (\d+) --warmup-steps (\d+)`", page)
+    assert found
+    steps, warmup_steps = map(int, found.groups())
+    dataclasses.replace(recipe, steps=steps, warmup_steps=warmup_steps)
+    for few in (steps, recipe.warmup_steps):
+        with pytest.raises(UserError, match="warmup_steps is"):
+            dataclasses.replace(recipe, steps=few)
 
 
 def test_recipes_override_the_defaults(tmp_path: Path) -> None:

@@ -57,6 +57,23 @@ def test_a_folder_of_films_only_is_told(tmp_path: Path) -> None:
     assert ended.stderr.endswith("holiday.mp4 is a film, which wants a run of its own\n")
 
 
+def test_films_among_pictures_are_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    shutil.copy(SAMPLE_PICTURE, tmp_path / "in" / "one.jpg")
+    first = tmp_path / "in" / "a day.MP4"
+    first.write_bytes(b"a film")
+    ended = predict(tmp_path / "in", tmp_path / "out")
+    assert ended.returncode == 0
+    run = "each wants a run and a folder of its own: deeplab-predict"
+    told = ended.stderr.splitlines()[0]
+    assert told == f"deeplab-predict: 1 film is left out; {run} '{first}' OUT"
+    (tmp_path / "in" / "below" / "b.avi").write_bytes(b"a film")
+    told = predict(tmp_path / "in", tmp_path / "out").stderr.splitlines()[0]
+    assert told == f"deeplab-predict: 2 films are left out; {run} '{first}' OUT"
+    ended = predict(tmp_path / "in" / "one.jpg", tmp_path / "out")
+    assert "left out" not in ended.stderr
+
+
 def test_what_was_made_is_never_taken_for_pictures(tmp_path: Path) -> None:
     shutil.copy(SAMPLE_PICTURE, tmp_path / "one.jpg")
     refused = predict(tmp_path, tmp_path)

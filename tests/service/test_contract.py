@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from service.contract import ModelCard, read_card
+from service.engine.providers import RUNTIME_VERSION
+from service.engine.refused import LONGEST
 from service.engine.session import Session
 from service.errors import ContractError, StartError
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
@@ -140,7 +142,58 @@ def test_files_with_other_tensors_are_refused(tmp_path: Path, change: Change, wh
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="does not exist"):
         Session(tmp_path / "missing.onnx", "cpu")
-    path = tmp_path / "text.onnx"
-    path.write_text("hello")
-    with pytest.raises(ContractError, match="not a model that can be loaded"):
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(BUILT_IN_MODEL.read_bytes()[:100_000])
+
+
+def from_the_future(path: Path) -> None:
+    model = onnx.load(BUILT_IN_MODEL)
+    model.ir_version = 99
+    onnx.save(model, path)
+
+
+def with_a_later_opset(path: Path) -> None:
+    model = onnx.load(BUILT_IN_MODEL)
+    model.opset_import[0].version = 99
+    onnx.save(model, path)
+
+
+def with_an_operator_of_its_own(path: Path) -> None:
+    model = onnx.load(BUILT_IN_MODEL)
+    model.graph.node[0].op_type = "Frobnicate"
+    onnx.save(model, path)
+
+
+def without_its_weights(path: Path) -> None:
+    onnx.save(onnx.load(BUILT_IN_MODEL), path, save_as_external_data=True, location="weights")
+    path.with_name("weights").unlink()
+
+
+@pytest.mark.parametrize(
+    ("write", "what"),
+    [
+        (lambda path: path.write_text("hello"), r"it is no ONNX file \(ONNX Runtime: Protobuf"),
+        (lambda path: path.touch(), "it is no ONNX file"),
+        (cut, "it is damaged, as after a copy that was cut off; copy or export it again"),
+        (
+            from_the_future,
+            f"it needs a newer onnxruntime than the {RUNTIME_VERSION} .*: Unsupported model",
+        ),
+        (with_a_later_opset, "it needs a newer onnxruntime"),
+        (with_an_operator_of_its_own, "it has operators that .*: This is an invalid .*Frobnicate"),
+        (without_its_weights, "its weights lie in another file"),
+    ],
+)
+def test_why_a_file_cannot_be_loaded_is_told_in_words(
+    tmp_path: Path, write: Callable[[Path], None], what: str
+) -> None:
+    path = tmp_path / "broken.onnx"
+    write(path)
+    with pytest.raises(ContractError, match=f"not a model that can be loaded: {what}") as raised:
         Session(path, "cpu")
+    told = str(raised.value)
+    assert "ONNXRuntimeError" not in told
+    assert "onnxruntime_src" not in told
+    assert len(told.partition("ONNX Runtime: ")[2]) <= LONGEST + len(")")

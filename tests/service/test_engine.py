@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError, Future
 
 import numpy as np
@@ -39,6 +41,23 @@ def test_pictures_are_answered_in_order() -> None:
         assert all(answer.mask.shape == (33, 33) for answer in answers)
         assert all(answer.infer_seconds > 0 for answer in answers)
         assert answers[4].queue_seconds > answers[0].queue_seconds
+
+
+def test_a_closed_engine_is_gone_at_once_with_all_its_memory() -> None:
+    gc.disable()
+    try:
+        model = HeldModel(1)
+        model.session.gate.set()
+        engine = Engine(model, (SMALL,), 4)
+        engine.start()
+        engine.wait_ready()
+        engine.submit(image(), later()).result(SOON)
+        engine.close()
+        closed = weakref.ref(engine)
+        del engine
+        assert closed() is None, "it would stay until Python looks for circles of references"
+    finally:
+        gc.enable()
 
 
 def test_an_idle_engine_starts_at_once_and_a_busy_one_gathers_a_batch() -> None:

@@ -91,6 +91,7 @@ def test_a_tiepoint_may_be_any_pixel() -> None:
         geotiff({33550: (math.nan, 2.0, 0.0), 33922: TIEPOINT}),
         geotiff({33550: (math.inf, 2.0, 0.0), 33922: TIEPOINT}),
         geotiff({33550: (1e300, 1e300, 0.0), 33922: TIEPOINT}),
+        geotiff({33550: (1e308, 0.1, 0.0), 33922: TIEPOINT}),
         geotiff({33550: SCALE, 33922: TIEPOINT[:5]}),
         geotiff({33550: SCALE, 33922: TIEPOINT, 274: 6}),
         geotiff({34264: (1.0,) * 16}),

@@ -181,6 +181,8 @@ def test_geojson_has_the_map_s_coordinates_and_the_right_winding(text: str, turn
         ("0,0,0,0,0,0", "no area"),
         ("0,nan,0,0,0,1", "no area"),
         ("inf,1,0,0,0,1", "no area"),
+        ("0,1e308,0,0,0,0.1", "places that no map has"),
+        ("1e300,1,0,0,0,1", "places that no map has"),
     ],
 )
 def test_what_is_no_geotransform_is_refused(text: str, what: str) -> None:

@@ -11,7 +11,8 @@ from defusedxml.ElementTree import fromstring
 
 from service.errors import InvalidParameter
 
-MAX_LENGTH = 2**20
+MAX_LENGTH = 2**18
+"""Characters; its XML is read while nobody else is served."""
 
 
 class Target(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, FailFast, Field, ValidationError
 
 from service.ahead import in_order
 from service.errors import (
@@ -18,6 +18,7 @@ from service.errors import (
     MalformedRequest,
     RequestError,
     TooManyBytes,
+    TooManyPictures,
     TooManyPixels,
     UndecodableImage,
     UnsupportedImage,
@@ -31,6 +32,11 @@ from service.segmented import Segmented
 log = logging.getLogger(__name__)
 
 MAX_TASKS = 1000
+MAX_MARKS = 200_000
+"""Brackets, braces and quotes in the JSON of a request: objects and texts, each of which takes
+time in which nobody else is served."""
+MAX_COMMAS = 2_000_000
+"""Most are between the numbers of strokes that somebody has painted already."""
 OF_A_PICTURE = (
     InvalidParameter,
     MalformedRequest,
@@ -48,7 +54,7 @@ class Task(BaseModel):
 
 
 class PredictRequest(BaseModel):
-    tasks: Annotated[list[Task], Field(min_length=1, max_length=MAX_TASKS)]
+    tasks: Annotated[list[Task], FailFast(), Field(min_length=1)]
     label_config: str
 
 
@@ -57,13 +63,24 @@ def parse(body: bytes) -> PredictRequest:
 
     Raises:
         InvalidParameter: it is not such a request.
+        TooManyPictures: it has more tasks than the limit, or so much else that to read it would
+            keep the others waiting.
     """
+    if sum(map(body.count, (b"[", b"{", b'"'))) > MAX_MARKS or body.count(b",") > MAX_COMMAS:
+        raise _too_many("the request's JSON has too many objects, texts or numbers")
     try:
-        return PredictRequest.model_validate_json(body)
+        asked = PredictRequest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))[:80] or "the request's JSON"
         raise InvalidParameter(f"{where}: {first['msg']}") from error
+    if len(asked.tasks) > MAX_TASKS:
+        raise _too_many(f"tasks: there are {len(asked.tasks)}")
+    return asked
+
+
+def _too_many(what: str) -> TooManyPictures:
+    return TooManyPictures(f"{what}: send fewer tasks at a time, {MAX_TASKS} at most")
 
 
 def version_of(pipeline: Pipeline) -> str:

@@ -18,7 +18,7 @@ from service.http.label_studio.predict import parse, predict, version_of
 from service.http.lookup import find_pipeline
 from service.http.masks import Timeout
 from service.http.serve import walk
-from service.http.upload import read_body
+from service.http.upload import read_aside, read_body
 from service.visit import Visit
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ async def health(request: Request, name: str | None = None) -> Any:
 async def setup(request: Request, name: str | None = None) -> dict[str, str]:
     """Connect a project; its configuration may still become one that fits."""
     pipeline = find_pipeline(request, name)
-    body = await read_body(request, MAX_SETUP, lambda size: None)
+    body = await read_aside(request, MAX_SETUP)
     try:
         schema = SetupRequest.model_validate_json(body).schema_
     except ValidationError as error:

@@ -21,7 +21,7 @@ from service.http.several.writers import MultipartWriter, Writer, ZipWriter
 from service.pipeline import Pipeline
 from service.recipes.cutout import CutoutQuery
 from service.recipes.mask import MaskQuery
-from service.recipes.media_types import choose_type
+from service.recipes.media_types import about_pictures, choose_type
 from service.recipes.overlay import OverlayQuery
 from service.recipes.recipe import Recipe
 from service.recipes.segments import SegmentsQuery
@@ -67,7 +67,8 @@ async def overlays(
 ) -> Response:
     """`/v1/overlay` for each picture: JPEG, or PNG or WebP if `Accept` names that too."""
     pipeline = find_pipeline(request, query.model, query.version)
-    return await respond(request, pipeline, timeout, accept, query.recipe(pipeline.engine, accept))
+    recipe = query.recipe(pipeline.engine, about_pictures(accept))
+    return await respond(request, pipeline, timeout, accept, recipe)
 
 
 @router.post("/segments", summary="What is where in several pictures, as JSON", **CALL)
@@ -78,6 +79,7 @@ async def segments(
     timeout: Timeout = None,
 ) -> Response:
     """`/v1/segments` for each picture."""
+    query.refuse_unused()
     pipeline = find_pipeline(request, query.model, query.version)
     return await respond(request, pipeline, timeout, accept, query.recipe(pipeline.engine))
 
@@ -91,7 +93,8 @@ async def cutouts(
 ) -> Response:
     """`/v1/cutout` for each picture: PNG, or WebP if `Accept` names that too."""
     pipeline = find_pipeline(request, query.model, query.version)
-    return await respond(request, pipeline, timeout, accept, query.recipe(pipeline.engine, accept))
+    recipe = query.recipe(pipeline.engine, about_pictures(accept))
+    return await respond(request, pipeline, timeout, accept, recipe)
 
 
 async def respond(

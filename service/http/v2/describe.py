@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from service.engine.engine import Engine
+from service.engine.segmenter import Segmenter
 from service.http.v2.messages import CONFIDENCE, ENCODED, IMAGE, MASK, PNG
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "parameters")
@@ -35,7 +35,7 @@ OUTPUTS = (Tensor(MASK, "UINT8", (-1, -1, -1)), Tensor(PNG, "BYTES", (-1,)))
 SURE = Tensor(CONFIDENCE, "UINT8", (-1, -1, -1))
 
 
-def outputs_of(engine: Engine) -> tuple[Tensor, ...]:
+def outputs_of(engine: Segmenter) -> tuple[Tensor, ...]:
     """What may be asked for of a model."""
     return (*OUTPUTS, SURE) if engine.has_confidence else OUTPUTS
 
@@ -46,7 +46,7 @@ def server_metadata(controllable: bool) -> dict[str, Any]:
     return {"name": "deeplab-serve", "version": version("deeplab-serve"), "extensions": extensions}
 
 
-def model_metadata(engine: Engine, versions: Iterable[int]) -> dict[str, Any]:
+def model_metadata(engine: Segmenter, versions: Iterable[int]) -> dict[str, Any]:
     """What a model takes and gives; `versions` are those that are loaded."""
     return {
         "name": engine.card.name,
@@ -57,7 +57,7 @@ def model_metadata(engine: Engine, versions: Iterable[int]) -> dict[str, Any]:
     }
 
 
-def model_config(engine: Engine) -> dict[str, Any]:
+def model_config(engine: Segmenter) -> dict[str, Any]:
     """Triton's `ModelConfig` as JSON.
 
     The first dimension counts pictures. It is among `dims` and `max_batch_size` is 0, as pictures
@@ -68,6 +68,8 @@ def model_config(engine: Engine) -> dict[str, Any]:
         "labels": list(card.labels),
         "palette": [list(colour) for colour in card.palette],
         "licence": card.licence,
+        "pad_value": card.pad_value,
+        "buckets": [{"width": size.width, "height": size.height} for size in engine.buckets],
     }
     return {
         "name": card.name,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from math import prod
 
 import numpy as np
@@ -123,7 +124,7 @@ def _files(tensor: InputTensor, binary: memoryview | None) -> list[Source]:
     (count,) = tensor.shape
     files: list[Source]
     if binary is not None:
-        files = list(_elements(binary))
+        files = list(islice(_elements(binary), count + 1))  # one more is too many already
     else:
         try:
             files = [base64.b64decode(text, validate=True) for text in tensor.data or ()]
@@ -132,7 +133,8 @@ def _files(tensor: InputTensor, binary: memoryview | None) -> list[Source]:
                 f"input {tensor.name!r}: its data in JSON are files as Base64 text"
             ) from error
     if len(files) != count:
-        raise InvalidParameter(f"input {tensor.name!r}: shape [{count}] and {len(files)} elements")
+        found = "more" if len(files) > count else len(files)
+        raise InvalidParameter(f"input {tensor.name!r}: shape [{count}] and {found} elements")
     return files
 
 

@@ -14,12 +14,16 @@ MASK, PNG, CONFIDENCE = "mask", "png", "confidence"
 MAX_MARKS = 10_000
 """Brackets, braces, quotes and commas in the JSON of a request; one of use has fewer."""
 
+MAX_SIDE = 2**31 - 1
+LONGEST = 10**12
+"""Microseconds; whoever gives itself more has no deadline of its own."""
+
 Parameters = dict[str, Any]
 
 
 class InputTensor(BaseModel):
     name: str
-    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8)]
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_SIDE)]], Field(max_length=8)]
     datatype: str
     parameters: Parameters = {}
     data: list[Any] | None = None
@@ -51,7 +55,7 @@ class InferRequest(BaseModel):
             return None
         if type(given) is not int or given < 0:
             raise InvalidParameter("parameter timeout: it is a whole number of microseconds")
-        return given / 1e6
+        return min(given, LONGEST) / 1e6
 
 
 def parse(text: bytes) -> tuple[InferRequest, bytes | None]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.errors import InvalidParameter, NotLoaded, StartError
 from service.http.lookup import models_of
-from service.http.upload import read_body
+from service.http.upload import read_aside
 from service.repository.repository import Repository
 
 router = APIRouter(prefix="/v2/repository", include_in_schema=False)
@@ -75,8 +75,9 @@ async def read(request: Request) -> Asked:
     Raises:
         InvalidParameter: it is not such a request, or wants what is not offered.
         TooManyBytes: it is larger than any of them.
+        SlowUpload: it took too long.
     """
-    body = await read_body(request, MAX_BYTES, lambda size: None)
+    body = await read_aside(request, MAX_BYTES)
     try:
         asked = Asked.model_validate_json(body or b"{}")
     except ValidationError as error:

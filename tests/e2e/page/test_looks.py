@@ -147,6 +147,19 @@ def test_all_of_it_by_keyboard(visit: Visit, address: str) -> None:
     assert waiting.value.suggested_filename == "street-mask.png"
 
 
+def test_a_refused_file_is_found_and_left_by_keyboard(visit: Visit) -> None:
+    visit.show("street.jpg", STREET)
+    expect(visit.page).to_have_title("street.jpg - deeplab-serve")
+    visit.choose("notes.txt", b"text")
+    expect(visit.page.locator("#notice-title")).to_be_focused()
+    expect(visit.page).to_have_title("notes.txt: Unsupported Media Type - deeplab-serve")
+    tab_to(visit.page, "#dismiss")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator("#notice")).to_be_hidden()
+    expect(visit.page.locator("#choose")).to_be_focused()
+    expect(visit.page).to_have_title("street.jpg - deeplab-serve")
+
+
 def test_what_happens_is_announced(visit: Visit) -> None:
     visit.show("street.jpg", STREET)
     status = visit.page.get_by_role("status").first

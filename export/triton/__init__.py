@@ -1,0 +1,1 @@
+"""The exported file as a model of Triton Inference Server."""

@@ -1,0 +1,24 @@
+"""Which numbers a field takes, in words."""
+
+from __future__ import annotations
+
+from annotated_types import Ge, Gt, Le
+from pydantic.fields import FieldInfo
+
+
+def number_in_words(field: FieldInfo, kind: type) -> str:
+    """As "whole number from 1 to 8".
+
+    Args:
+        field: with its limits.
+        kind: int or float.
+    """
+    words = "whole number" if kind is int else "number"
+    for limit in field.metadata:
+        if isinstance(limit, Ge):
+            words += f" from {limit.ge}"
+        elif isinstance(limit, Gt):
+            words += f" above {limit.gt}"
+        elif isinstance(limit, Le):
+            words += f" to {limit.le}"
+    return words

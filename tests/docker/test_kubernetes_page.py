@@ -1,0 +1,72 @@
+"""docs/kubernetes.md: what it tells its readers to write and to apply."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from tests.docker.cluster import FOLDER, OVERLAYS, overlay
+from tests.docker.files import ROOT
+from tests.docker.schemas import NEWEST, OLDEST, check_core
+from tests.docker.tools import check
+from tests.pages import Page
+
+PAGE = Page("docs/kubernetes.md")
+MIXTURE, POLICY = PAGE.blocks("yaml")
+
+
+def test_the_mixture_can_be_rendered(tmp_path: Path) -> None:
+    overlay("cpu")  # skips where there is no kubectl
+    shutil.copytree(FOLDER, tmp_path / "docker" / "kubernetes")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kustomization.yaml").write_text(MIXTURE)
+
+    rendered = check("kubectl", "kustomize", str(tmp_path / "mine"))
+
+    objects = list(yaml.safe_load_all(rendered))
+    for manifest in objects:
+        check_core(manifest, NEWEST)
+    (config,) = (found["data"] for found in objects if found["kind"] == "ConfigMap")
+    assert config["DEEPLAB_REQUEST_TIMEOUT"] == "10"
+    assert config["DEEPLAB_API_KEYS"] == "/keys/keys"
+    assert "image: registry.example/deeplab-serve:cpu" in rendered
+
+
+def test_the_policy_for_traces_means_the_pods() -> None:
+    policy = yaml.safe_load(POLICY)
+
+    check_core(policy, NEWEST)
+    assert policy["spec"]["podSelector"]["matchLabels"] == overlay("gpu").labels
+    assert (
+        policy["metadata"]["namespace"] == overlay("gpu").one("Deployment")["metadata"]["namespace"]
+    )
+
+
+def test_the_overlays_and_versions_are_those_that_there_are() -> None:
+    (applied,) = re.findall(r"kubectl apply -k (\S+)", PAGE.text)
+
+    assert (ROOT / applied).is_dir()
+    assert sorted(re.findall(r"^\| `overlays/(\w+)`", PAGE.text, re.MULTILINE)) == OVERLAYS
+    assert f"Kubernetes {OLDEST} or\nnewer" in PAGE.text
+
+
+def test_the_times_of_an_end_are_those_of_the_files() -> None:
+    cluster = overlay("production")
+    rows = dict(re.findall(r"^\| `?(\w+)`? \| (\d+) \|", PAGE.text, re.MULTILINE))
+
+    stop = cluster.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert rows.pop("preStop") == str(stop)
+    assert rows == {
+        name: value for name, value in cluster.settings.items() if name.startswith("DEEPLAB_DRAIN")
+    }
+    assert f"within\n{cluster.pod['terminationGracePeriodSeconds']} s" in PAGE.text
+
+
+def test_the_thresholds_are_those_of_the_triggers() -> None:
+    triggers = overlay("production").one("ScaledObject")["spec"]["triggers"]
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([\d.]+) \|$", PAGE.text, re.MULTILINE)
+
+    assert rows == [(found["name"], found["metadata"]["threshold"]) for found in triggers]
