@@ -19,6 +19,8 @@ from service.errors import RequestError, StartError
 from service.explain import explain
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
+from service.predict.cluster.manifest import PLAN
+from service.predict.cluster.stores import is_bucket, local
 from service.predict.film import open_film
 from service.predict.journal import Journal
 from service.predict.outputs import KINDS, OPTIONS, Order, Writer
@@ -85,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="IN",
         help="folders, patterns, pictures; or one film, camera:0, rtsp://... or http://...",
     )
-    made.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
+    made.add_argument("out", metavar="OUT", help="folder to write to; with --ray also s3://...")
     made.add_argument(
         "--write",
         type=lambda text: tuple(dict.fromkeys(text.split(","))),
@@ -95,6 +97,16 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--overwrite", action="store_true", help="make everything anew, whatever OUT holds"
+    )
+    made.add_argument(
+        "--ray",
+        action="store_true",
+        help="on all nodes of a Ray cluster, of a folder or s3://..., no films",
+    )
+    made.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the cluster (default: RAY_ADDRESS, else Ray is started here)",
     )
     look = made.add_argument_group("answers, as for the API")
     for name, about in OPTIONS.items():
@@ -135,26 +147,63 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
         ValidationError: a setting is wrong.
     """
     order = Order.of(given.write, given_of(given, OPTIONS))
+    if given.ray:
+        return run_on_ray(given, order, stop)
+    refuse_without_ray(given)
     film = film_of(given.source)
-    items = [] if film else find_pictures(given.source, given.out)
-    tell_films(find_films(given.source, given.out))
+    out = Path(given.out)
+    items = [] if film else find_pictures(given.source, out)
+    tell_films(find_films(given.source, out))
     with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
         opened = stack.enter_context(open_film(film)) if film else None
-        card = bulk.engine.card
-        writer = Writer(given.out, order, bulk.engine)
-        plan = {
-            "model": card.name,
-            "digest": bulk.engine.digest,
-            "buckets": [str(bucket) for bucket in bulk.engine.buckets],
-            **order.told(),
-            "film": opened and opened.identity(),
-        }
-        journal = stack.enter_context(Journal(given.out, plan, overwrite=given.overwrite))
+        writer = Writer(order, bulk.engine, out)
+        plan = {**order.plan(bulk.engine), "film": opened and opened.identity()}
+        journal = stack.enter_context(Journal(out, plan, overwrite=given.overwrite))
         if opened:
             from service.predict.frames import predict_film
 
             return predict_film(bulk, opened, writer, journal, stop)
         return predict_pictures(bulk, items, writer, journal, stop)
+
+
+def refuse_without_ray(given: argparse.Namespace) -> None:
+    """
+    Raises:
+        StartError: it names what only --ray has.
+    """
+    for word in (*given.source, given.out):
+        if is_bucket(word):
+            raise StartError(f"{word}: an object store is read and written with --ray")
+    if given.address:
+        raise StartError("--address has no meaning without --ray")
+    if Path(given.out, PLAN).exists():
+        raise StartError(f"{given.out} was written with --ray, which keeps other books: add it")
+
+
+def run_on_ray(given: argparse.Namespace, order: Order, stop: Stop) -> Report:
+    """The same on a cluster.
+
+    Raises:
+        as `run`; StartError also if the extra `cluster` is not installed.
+    """
+    try:
+        from service.predict.cluster.run import predict_on_ray
+    except ImportError as error:
+        if error.name not in ("ray", "pyarrow"):
+            raise
+        raise StartError(
+            "--ray needs the extra `cluster`: pip install 'deeplab-serve[cluster]'"
+        ) from error
+    tell_films(find_films([local(word) for word in given.source], Path(local(given.out))))
+    return predict_on_ray(
+        given.source,
+        given.out,
+        order,
+        settings_of(given),
+        stop,
+        address=given.address,
+        overwrite=given.overwrite,
+    )
 
 
 def settings_of(given: argparse.Namespace) -> Settings:
@@ -179,7 +228,7 @@ def tell_films(films: Sequence[Path]) -> None:
         )
 
 
-def tell(report: Report, out: Path) -> None:
+def tell(report: Report, out: str) -> None:
     """Say how it went: what failed on the error stream, at the end."""
     for sentence in report.failures:
         print(f"failed: {sentence}", file=sys.stderr)

@@ -47,7 +47,7 @@ class Journal:
             _, before = next(lines, (0, None))
             if overwrite or before != plan:
                 if before is not None and not overwrite:
-                    raise StartError(_difference(folder, before, plan))
+                    raise StartError(difference(folder, before, plan))
                 self._file.truncate(0)
                 self._write(plan)
             else:
@@ -115,7 +115,7 @@ class Journal:
         return place
 
 
-def _difference(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def difference(folder: object, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """A sentence on what another run did otherwise."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     told = "; ".join(

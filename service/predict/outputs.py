@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,8 +105,16 @@ class Order:
     def without(self, kind: str) -> Order:
         return Order({name: query for name, query in self.queries.items() if name != kind})
 
-    def told(self) -> dict[str, Any]:
-        """All that answers depend on."""
+    def plan(self, engine: Engine) -> dict[str, Any]:
+        """All that the answers of a model depend on, beside the pictures."""
+        return {
+            "model": engine.card.name,
+            "digest": engine.digest,
+            "buckets": [str(bucket) for bucket in engine.buckets],
+            **self._told(),
+        }
+
+    def _told(self) -> dict[str, Any]:
         options: dict[str, Any] = {"write": sorted(self.queries)}
         for kind, query in self.queries.items():
             options |= query.model_dump(mode="json", include=set(KINDS[kind].options))
@@ -114,10 +122,9 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Writer:
-    """Writes what is ordered, and tells what the journal should keep."""
+class Maker:
+    """Makes what is ordered."""
 
-    out: Path
     order: Order
     engine: Engine
     recipes: dict[str, Recipe] = field(init=False)
@@ -138,6 +145,32 @@ class Writer:
             if kind != COCO
         }
 
+    def make(
+        self, target: str, found: Segmented, save: Callable[[str, bytes], None]
+    ) -> dict[str, Any]:
+        """Make the files of a picture, and tell what should be noted of it.
+
+        Args:
+            target: what they are called, without suffix.
+            found: the picture.
+            save: is given the path of each, below the output folder, and what it holds.
+
+        Raises:
+            InvalidParameter: it cannot be answered in that way.
+        """
+        files = self.paths(target)
+        for kind, path in files.items():
+            save(path, self.recipes[kind].make(found))
+        height, width = found.size
+        return {"width": width, "height": height, "files": files}
+
+
+@dataclass(frozen=True)
+class Writer(Maker):
+    """Writes it into a folder, and tells what the journal should keep."""
+
+    out: Path
+
     def write(self, target: str, found: Segmented) -> dict[str, Any]:
         """Write the files of a picture.
 
@@ -145,11 +178,7 @@ class Writer:
             InvalidParameter: it cannot be answered in that way.
             OSError: they cannot be written.
         """
-        files = self.paths(target)
-        for kind, path in files.items():
-            write_whole(self.out / path, self.recipes[kind].make(found))
-        height, width = found.size
-        record = {"width": width, "height": height, "files": files}
+        record = self.make(target, found, lambda path, data: write_whole(self.out / path, data))
         if recipe := self.recipes.get(COCO):
             described = Segments.model_validate_json(recipe.make(found))
             record["annotations"] = coco.annotate(described)

@@ -77,14 +77,26 @@ def find_pictures(words: Sequence[str], out: Path) -> list[Item]:
     roots = [Path(word) if Path(word).is_dir() else _fixed(word) for word in words]
     root = os.path.commonpath([os.path.abspath(path) for path in roots])
     names = [PurePosixPath(Path(os.path.relpath(path, root)).as_posix()) for path in found]
-    # Of a.jpg and a.png, which would both become a.png, both keep their suffix.
+    return [
+        Item(path, str(name), target)
+        for path, name, target in zip(found, names, targets(names), strict=True)
+    ]
+
+
+def targets(names: Sequence[PurePosixPath]) -> list[str]:
+    """What is made of each picture is called, without suffix.
+
+    Of a.jpg and a.png, which would both become a.png, both keep their suffix.
+    """
     shared = Counter(name.with_suffix("") for name in names)
     return [
-        Item(
-            path, str(name), str(name if shared[name.with_suffix("")] > 1 else name.with_suffix(""))
-        )
-        for path, name in zip(found, names, strict=True)
+        str(name if shared[name.with_suffix("")] > 1 else name.with_suffix("")) for name in names
     ]
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file in a folder is one, by its name."""
+    return _suffix(name) in PICTURES and not name.startswith(".")
 
 
 def _find(word: str, out: Path) -> Iterable[Path]:

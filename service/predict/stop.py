@@ -27,8 +27,14 @@ class Stop:
             yield item
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """Hear them, also after a library has taken them for itself."""
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():

@@ -183,4 +183,4 @@ def test_the_command_loads_no_server() -> None:
         [COMMAND[0], "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()
     assert {"onnxruntime", "service.predict.bulk"} <= set(loaded)
-    assert not {"fastapi", "starlette", "uvicorn", "av", "httpx"} & set(loaded)
+    assert not {"fastapi", "starlette", "uvicorn", "av", "httpx", "ray", "pyarrow"} & set(loaded)

@@ -1,0 +1,83 @@
+"""What `deeplab-predict --ray` says to who asks it for what cannot be done."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.predict.cluster.manifest import PLAN
+from service.predict.command import main
+from service.predict.journal import NAME
+from service.settings import SAMPLE_PICTURE
+from tests.cluster.bulk_runs import TINY
+
+pytestmark = pytest.mark.xdist_group("bulk")
+
+
+def refused(*arguments: str | Path) -> str:
+    """What the command ends with."""
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments), *TINY])
+    assert isinstance(ended.value.code, str)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("source", "flags", "says"),
+    [
+        ("camera:0", (), "camera:0 is a camera, which one machine follows: leave --ray out"),
+        ("film.mp4", (), "film.mp4 is a film or a stream, which one machine follows"),
+        ("nowhere", (), "there is no file or folder nowhere"),
+        ("s3://", (), "s3:// names no bucket: write s3://BUCKET or s3://BUCKET/FOLDER"),
+        ("one.jpg", ("--write=coco",), "--write segments --geometry coco has the same of each"),
+        ("one.jpg", ("--classes=unicorn",), "classes: 'unicorn' is not a class of"),
+        ("one.jpg", ("--model=nowhere.onnx",), "nowhere.onnx does not exist"),
+        ("one.jpg", ("--address=127.0.0.1:1",), "cannot join the Ray cluster at 127.0.0.1:1: "),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, flags: tuple[str, ...], says: str
+) -> None:
+    (tmp_path / "one.jpg").symlink_to(SAMPLE_PICTURE)
+    monkeypatch.chdir(tmp_path)
+    said = refused(source, "out", "--ray", *flags)
+    assert said.startswith("deeplab-predict: ")
+    assert says in said
+
+
+def test_one_place_in_a_bucket_is_a_run(tmp_path: Path) -> None:
+    assert "there is one IN" in refused("s3://photos/a", SAMPLE_PICTURE, tmp_path, "--ray")
+    assert "s3://photos holds the pictures" in refused("s3://photos", "s3://photos/", "--ray")
+
+
+def test_without_ray_there_is_neither_a_bucket_nor_an_address(tmp_path: Path) -> None:
+    for words in (("s3://photos", tmp_path), (SAMPLE_PICTURE, "s3://photos")):
+        assert "s3://photos: an object store is read and written with --ray" in refused(*words)
+    assert "--address has no meaning without" in refused(SAMPLE_PICTURE, tmp_path, "--address=x:1")
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for name in [name for name in sys.modules if name.startswith("service.predict.cluster")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert refused(SAMPLE_PICTURE, tmp_path, "--ray") == (
+        "deeplab-predict: --ray needs the extra `cluster`: pip install 'deeplab-serve[cluster]'"
+    )
+
+
+def test_an_endpoint_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "store:9000")
+    said = refused("s3://photos", tmp_path, "--ray")
+    assert said.endswith("AWS_ENDPOINT_URL=store:9000 is not a URL like http://store:9000")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert "cannot list s3://photos: " in refused("s3://photos", tmp_path, "--ray")
+
+
+def test_books_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "rays" / "manifest").mkdir(parents=True)
+    (tmp_path / "rays" / PLAN).write_text("{}")
+    assert "was written with --ray" in refused(SAMPLE_PICTURE, tmp_path / "rays")
+    (tmp_path / NAME).write_text("")
+    assert "was written without --ray" in refused(SAMPLE_PICTURE, tmp_path, "--ray")
