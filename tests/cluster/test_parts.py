@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 import yaml
 from ray.exceptions import ActorUnavailableError
+from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig
+from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDeploySchema
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -29,6 +31,7 @@ from service.cluster.asking import Replicas
 from service.cluster.autoscaling import ByWait, replicas
 from service.cluster.current import Current
 from service.cluster.edge import Edge
+from service.cluster.ingress import Ingress
 from service.cluster.messages import About, Computed, Here, Refused, Reply
 from service.cluster.remote import RemoteEngine
 from service.cluster.replica import Replica
@@ -222,6 +225,44 @@ def test_requests_find_the_model_of_the_replica_that_answered_last() -> None:
         watching.cancel()
 
     asyncio.run(follow())
+
+
+@pytest.mark.parametrize("trouble", [LOST, DeploymentUnavailableError(DeploymentID("Engine"))])
+def test_replicas_are_followed_after_none_was_left(
+    trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cluster.current.LOOK_UP", 0)
+    new = replace(ABOUT, digest="that")
+
+    async def follow() -> None:
+        models = Models(lambda engine: cast(Any, SimpleNamespace(engine=engine)), "cpu", None)
+        current = Current(Replicas(Handle(Here("a", ABOUT), trouble, Here("b", new), None)))
+        models.put(await current.first())
+        watching = asyncio.create_task(current.watch(models))
+        while [pipeline.engine.digest for pipeline in models] != ["that"]:
+            assert not watching.done()
+            await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(asyncio.wait_for(follow(), 20))
+
+
+def test_a_replica_that_follows_no_more_is_not_well() -> None:
+    async def ended() -> None:
+        raise KeyError("a fault")
+
+    async def look() -> None:
+        ingress = Ingress.__new__(Ingress)
+        following = asyncio.create_task(asyncio.sleep(60))
+        ingress._tasks = [following]
+        ingress.check_health()
+        ingress._tasks.append(asyncio.create_task(ended(), name="looking for models"))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="looking for models has ended"):
+            ingress.check_health()
+        following.cancel()
+
+    asyncio.run(look())
 
 
 def test_pictures_go_to_replicas_that_have_their_model() -> None:
