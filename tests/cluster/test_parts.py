@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import yaml
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError
 from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig
 from ray.serve.exceptions import DeploymentUnavailableError
@@ -100,11 +100,13 @@ class Handle:
     def __init__(self, *replies: Reply | Exception | None) -> None:
         self.calls: list[Asked] = []
         self.seconds: list[float] = []
+        self.avoided: list[str] = []
         self._replies = list(replies)
         self.infer = self.describe = SimpleNamespace(remote=self._ask)
 
     def _ask(self, *given: Any, **named: Any) -> Asked:
         self.seconds += given[1:2]
+        self.avoided += [named["avoid"]] if "avoid" in named else []
         self.calls.append(Asked(self._replies.pop(0)))
         return self.calls[-1]
 
@@ -113,12 +115,20 @@ async def infer(handle: Handle, deadline: float) -> Reply:
     return await Replicas(handle).infer(image(), deadline, False, "this")
 
 
-@pytest.mark.parametrize("trouble", [LOST, Refused("out of memory", "broken", 1)])
-def test_a_lost_replica_costs_a_second_try(trouble: Reply | Exception) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "avoided"),
+    [
+        (LOST, ""),
+        (OutOfMemoryError("killed by Ray"), ""),
+        (Refused("out of memory", "broken", 1, "a"), "a"),
+    ],
+)
+def test_a_lost_replica_costs_a_second_try(trouble: Reply | Exception, avoided: str) -> None:
     answered = Computed("b", ANSWER)
     handle = Handle(trouble, answered)
     assert asyncio.run(infer(handle, later())) is answered
     assert handle.seconds[1] <= handle.seconds[0] <= 60
+    assert handle.avoided == ["", avoided]
     twice = Handle(trouble, trouble)
     refused = asyncio.run(infer(twice, later()))
     assert isinstance(refused, Refused)
@@ -266,17 +276,23 @@ def test_a_replica_that_follows_no_more_is_not_well() -> None:
 
 
 def test_pictures_go_to_replicas_that_have_their_model() -> None:
-    there = [SimpleNamespace(replica_metadata={"key": key}) for key in "aaaab"]
+    there = [
+        SimpleNamespace(
+            replica_metadata={"key": name[0]}, replica_id=SimpleNamespace(unique_id=name)
+        )
+        for name in ("a1", "a2", "b1")
+    ]
     context = SimpleNamespace(should_backoff=False)
 
-    def chosen(key: str) -> set[str]:
-        asked = SimpleNamespace(kwargs={"key": key}, routing_context=context)
+    def chosen(key: str, broken: str = "") -> set[str]:
+        asked = SimpleNamespace(kwargs={"key": key, "avoid": broken}, routing_context=context)
         choose = ByModel.choose_replicas(cast(Any, None), cast(Any, there), cast(Any, asked))
-        return {replica.replica_metadata["key"] for replica in asyncio.run(choose)[0]}
+        return {replica.replica_id.unique_id for replica in asyncio.run(choose)[0]}
 
-    assert chosen("a") == {"a"}
-    assert chosen("b") == {"b"}
-    assert chosen("gone") <= {"a", "b"}
+    assert chosen("a") == {"a1", "a2"}
+    assert chosen("a", broken="a1") == {"a2"}
+    assert chosen("b") == chosen("b", broken="b1") == {"b1"}
+    assert chosen("gone") <= {"a1", "a2", "b1"}
     assert context.should_backoff
 
 
@@ -286,7 +302,8 @@ def test_pictures_go_to_replicas_that_have_their_model() -> None:
         (2, [0.0, 0.0], [0.35, 0.35], 1.0),
         (2, [3.0, 1.0], [1.0, 1.0], 4.0),
         (4, [0.1] * 4, [0.7] * 4, 4.0),
-        (3, [2.0], [1.0], 6.0),
+        # One has only just begun.
+        (3, [2.0, 1.0], [1.0, 1.0], 3.0),
         (3, [], [], 3),
     ],
 )
