@@ -469,6 +469,29 @@ def test_a_client_that_has_gone_is_told_as_such() -> None:
     assert heard == ["http.disconnect"]
 
 
+def test_an_application_that_does_not_listen_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.cluster.edge.LEAVING", 0.01)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async def leave() -> None:
+        edge = Edge(application)({"type": "http"}, cast(Any, None), cast(Any, None))
+        running = asyncio.create_task(edge)
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await asyncio.wait_for(ended.wait(), 20)
+
+    asyncio.run(leave())
+
+
 def test_lines_of_the_log_have_nothing_that_ray_notes_for_itself() -> None:
     record = logging.makeLogRecord({"msg": "ready", "_ray_timestamp_ns": 1, "model": "streets"})
     line = json.loads(formatter("json", colours=False).format(record))
