@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 
@@ -10,6 +11,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.record import Record, record_of
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Two changes of model during one request would be very quick ones."""
@@ -41,6 +44,7 @@ class Again:
             await self.app(scope, body.replayed(), answer.send)
             if not answer.held:
                 return
+            log.info("request %s begins again, its model was replaced", record.id)
             left = max(0.001, deadline - time.monotonic())
             MutableHeaders(scope=scope)[TIMEOUT] = f"{left:.3f}"
 

@@ -33,10 +33,12 @@ from service.cluster.current import Current
 from service.cluster.edge import Edge
 from service.cluster.ingress import Ingress
 from service.cluster.messages import About, Computed, Here, Refused, Reply
+from service.cluster.metrics import EngineMetrics
 from service.cluster.remote import RemoteEngine
 from service.cluster.replica import Replica
 from service.cluster.router import ByModel
 from service.cluster.shares import engine_settings, http_settings
+from service.engine.engine import Engine
 from service.engine.session import Session
 from service.engine.waiting import Answer
 from service.errors import (
@@ -55,7 +57,7 @@ from service.repository.models import Models
 from service.settings import BUILT_IN_MODEL, Settings
 from tests.cluster.conftest import SERVE_FILE
 from tests.pages import ROOT, Page
-from tests.service.models import SMALL, WIDE, image, later
+from tests.service.models import SMALL, WIDE, held_engine, image, later
 
 ABOUT = About(
     card=Session(BUILT_IN_MODEL, "cpu").card,
@@ -372,13 +374,56 @@ def test_paths_hold_in_every_working_directory(monkeypatch: pytest.MonkeyPatch) 
         settings_of({})
 
 
-def test_a_replica_whose_model_does_not_run_is_not_well() -> None:
+def asked_replica(engine: Engine) -> Replica:
+    """A replica with an engine, outside of Ray."""
     replica = Replica.__new__(Replica)
-    replica._engine = cast(Any, SimpleNamespace(trouble=None, close=lambda timeout: None))
-    replica.check_health()
-    replica._engine.trouble = "no kernel image is available"  # type: ignore[misc]
-    with pytest.raises(RuntimeError, match="no kernel image"):
-        replica.check_health()
+    replica._name, replica._engine, replica._about = "a", engine, ABOUT
+    replica._metrics = EngineMetrics()
+    replica._metrics.watch(engine)
+    return replica
+
+
+def test_a_replica_whose_model_breaks_sends_its_pictures_elsewhere_and_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class EndedError(Exception):
+        pass
+
+    def end(code: int) -> None:
+        raise EndedError(code)
+
+    monkeypatch.setattr("service.cluster.replica.LOOK_UP", 0.01)
+    monkeypatch.setattr("service.cluster.replica.Exported.push", lambda exported: None)
+    monkeypatch.setattr("os._exit", end)
+    with held_engine() as (engine, session):
+        replica = asked_replica(engine)
+        session.gate.set()
+        answered = asyncio.run(replica.infer(image(), 60, False, ABOUT.key))
+        assert isinstance(answered, Computed)
+        session.broken = True
+        refused = asyncio.run(replica.infer(image(), 60, False, ABOUT.key))
+        assert isinstance(refused, Refused)
+        assert refused.reason == "broken"
+        assert replica._metrics.registry.get_sample_value(
+            "deeplab_engine_refusals_total", {"reason": "broken"}
+        )
+        with pytest.raises(RuntimeError, match="no kernel image"):
+            replica.check_health()
+        with pytest.raises(EndedError):
+            replica._look()
+
+
+def test_a_replica_tells_how_long_a_picture_would_wait() -> None:
+    with held_engine() as (engine, session):
+        replica = asked_replica(engine)
+        assert replica.record_autoscaling_stats() == {"wait": 0.0, "busy": 0.0}
+        futures = [engine.submit(image(), later()) for _ in range(3)]
+        session.started.wait(60)
+        said = replica.record_autoscaling_stats()
+        assert said["busy"] == 1.0
+        assert said["wait"] == engine.estimate(2) > 0
+        session.gate.set()
+        assert all(future.result() for future in futures)
 
 
 def settings(**values: Any) -> Settings:
