@@ -17,6 +17,11 @@ class Budget:
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
 
+    @property
+    def amount(self) -> int:
+        """What there is now, taken or not."""
+        return self._amount()
+
     async def take(self, share: int) -> int:
         """Wait until there is so much.
 
@@ -24,7 +29,7 @@ class Budget:
             What is to be given back.
         """
         async with self._turn:
-            while self._taken and self._taken + share > self._amount():
+            while self._taken and self._taken + share > self.amount:
                 self._freed.clear()
                 await self._freed.wait()
             self._taken += share

@@ -38,9 +38,8 @@ class Cutter:
         self._engine = engine
         self._workshop = workshop
         self._settings = settings
-        self._most = lambda: min(2 * engine.capacity, settings.queue_limit)
+        self._places = Budget(lambda: min(2 * engine.capacity, settings.queue_limit))
         """Windows in the engine: those that are computed, and as many that wait for it."""
-        self._places = Budget(self._most)
 
     @asynccontextmanager
     async def opened(
@@ -107,7 +106,7 @@ class Cutter:
         blend, row = Blend(plan, sure=self._engine.has_confidence), list[Layer]()
         windows = (self._compute(image, plan, slot, visit) for slot in plan.slots())
         with visit.line.cut(visit.time_left, len(plan) - 1) as pieces:
-            async with aclosing(in_order(windows, self._most())) as answers:
+            async with aclosing(in_order(windows, self._places.amount)) as answers:
                 waiting_since = time.monotonic()
                 async for answer in answers:
                     _count(answer, time.monotonic() - waiting_since, visit)

@@ -121,7 +121,7 @@ async def infer(handle: Handle, deadline: float) -> Reply:
     ("trouble", "avoided"),
     [
         (LOST, ""),
-        (OutOfMemoryError("killed by Ray"), ""),
+        (cast(Any, OutOfMemoryError)("killed by Ray"), ""),
         (Refused("out of memory", "broken", 1, "a"), "a"),
     ],
 )
