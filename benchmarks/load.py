@@ -25,6 +25,8 @@ class Reply:
     started: float
     """On the clock of `time.perf_counter`."""
     seconds: float
+    head: str = ""
+    """Of the answer, in lower case."""
 
 
 @dataclass
@@ -60,15 +62,16 @@ class Connection:
         started = time.perf_counter()
         reused = self._streams is not None
         try:
-            status = await self._exchange(path, body, headers)
+            status, answer = await self._exchange(path, body, headers)
         except (OSError, asyncio.IncompleteReadError):
             self.close()
             if reused:  # servers close connections that were idle for long
                 return await self.post(path, body, headers)
-            status = 0
-        return Reply(status, started, time.perf_counter() - started)
+            status, answer = 0, b""
+        return Reply(status, started, time.perf_counter() - started, answer.decode("latin-1"))
 
-    async def _exchange(self, path: str, body: bytes, headers: str) -> int:
+    async def _exchange(self, path: str, body: bytes, headers: str) -> tuple[int, bytes]:
+        """The status and the head of the answer, in lower case."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
@@ -79,7 +82,7 @@ class Connection:
         await reader.readexactly(length)
         if b"connection: close" in answer:
             self.close()
-        return int(answer.split(maxsplit=2)[1])
+        return int(answer.split(maxsplit=2)[1]), answer
 
     def close(self) -> None:
         if self._streams:

@@ -67,19 +67,18 @@ class Server:
 def running(*flags: str, command: tuple[str, ...] = SERVE) -> Iterator[Server]:
     """Start a server on a free port, wait until it is ready, stop it at the end."""
     launched = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(  # noqa: S603 - our own command
         [*command, "--port", "0", "--log-level", "warning", *flags],
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout
-    try:
-        for line in process.stdout:
-            if found := re.search(r"ready at (http://\S+)", line):
-                yield Server(found[1], process.pid, launched)
-                break
-        else:
-            raise RuntimeError("the server did not start")
-    finally:
-        process.terminate()
-        process.wait()
+    ) as process:
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                if found := re.search(r"ready at (http://\S+)", line):
+                    yield Server(found[1], process.pid, launched)
+                    break
+            else:
+                raise RuntimeError("the server did not start")
+        finally:
+            process.terminate()
