@@ -25,7 +25,7 @@ dev: $(DEV_ENV)/.installed ## make the environment for training and tests
 tools: $(DEV_ENV)/.installed ## fetch what the tests look at and do not install, where it can be had
 	@command -v promtool >/dev/null || test -x $(TOOLS)/promtool \
 		|| $(DEV_ENV)/bin/python tests/docker/fetch_prometheus.py $(TOOLS) || true
-	@test -e $(TOOLS)/kserve-*.whl || $(DEV_ENV)/bin/python tests/docker/fetch_kserve.py $(TOOLS) || true
+	@$(DEV_ENV)/bin/python tests/docker/fetch_kserve.py $(TOOLS) || true
 
 lint: $(DEV_ENV)/.installed ## formatting, lint and types
 	$(DEV_ENV)/bin/ruff format --check .

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
 class Budget:
     """An amount that is shared out in the order of asking. For one event loop."""
 
-    def __init__(self, amount: int) -> None:
-        """`amount`: what there is; who asks for more gets all of it."""
-        self.amount = amount
-        self._left = amount
+    def __init__(self, amount: Callable[[], int]) -> None:
+        """`amount`: tells what there is, which may change; who asks for more gets all of it."""
+        self._amount = amount
+        self._taken = 0
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
+
+    @property
+    def amount(self) -> int:
+        """What there is now, taken or not."""
+        return self._amount()
 
     async def take(self, share: int) -> int:
         """Wait until there is so much.
@@ -23,12 +28,11 @@ class Budget:
         Returns:
             What is to be given back.
         """
-        share = min(share, self.amount)
         async with self._turn:
-            while self._left < share:
+            while self._taken and self._taken + share > self.amount:
                 self._freed.clear()
                 await self._freed.wait()
-            self._left -= share
+            self._taken += share
         return share
 
     @asynccontextmanager
@@ -42,5 +46,5 @@ class Budget:
 
     def give(self, share: int) -> None:
         """Give back what was taken."""
-        self._left += share
+        self._taken -= share
         self._freed.set()

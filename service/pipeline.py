@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack
-from functools import cached_property, partial
+from functools import partial
 from typing import TypeVar
 
 from PIL import Image
 
 from service.bucket import Bucket
+from service.budget import Budget
 from service.engine.segmenter import Segmenter
 from service.errors import DeadlinePassed
 from service.house import House
@@ -63,11 +64,10 @@ class Pipeline:
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
         self._cutter = Cutter(engine, workshop, settings)
-
-    @cached_property
-    def _places(self) -> asyncio.Semaphore:
-        """Pictures that may be pixels: two for each thread and each picture in a batch."""
-        return asyncio.Semaphore(2 * self.busy)
+        # Not by way of `self`, which would be a circle of references: see `Engine`.
+        self._places = Budget(lambda: 2 * (workshop.threads + engine.capacity))
+        """Pictures that may be pixels: two for each thread and each picture in a batch. On a
+        cluster the capacity changes with the replicas."""
 
     @property
     def busy(self) -> int:
@@ -152,7 +152,7 @@ class Pipeline:
     ) -> Segmented:
         """The mask of a picture that is scaled to a bucket; arguments as of `_segment_cut`."""
         waiting = time.monotonic()
-        await places.enter_async_context(self._places)
+        await places.enter_async_context(self._places.shared(1))
         visit.stages.add("queue", time.monotonic() - waiting)
         return await self._segment(source, visit, confidence)
 

@@ -27,9 +27,9 @@ class Workshop:
     def __init__(self, settings: Settings) -> None:
         self.threads = settings.image_threads
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="images")
-        self._room = Budget(settings.max_pixels_at_once)
+        self._room = Budget(lambda: settings.max_pixels_at_once)
         """Pixels of the large pictures that are at work."""
-        self.long_room = Budget(settings.max_pixels_at_once // 2)
+        self.long_room = Budget(lambda: settings.max_pixels_at_once // 2)
         """Pixels of those that stay for long, since they are cut into windows. It is a room of
         its own, so that nobody else waits for them."""
 

@@ -59,9 +59,11 @@ def main(name: str, arguments: list[str]) -> None:
 
 def _require_file(arguments: list[str]) -> None:
     """Tell of a file that is not there before all the flags that it would need."""
-    file = next((Path(word) for word in arguments if word.endswith(".onnx")), None)
-    if file is not None and not file.exists() and not {"-h", "--help"} & set(arguments):
-        raise UserError(f"cannot read {file}: No such file or directory")
+    # Only a first word is certainly the file: others may be OUT, or what a flag takes.
+    if not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
+        return
+    if not Path(arguments[0]).exists():
+        raise UserError(f"cannot read {arguments[0]}: No such file or directory")
 
 
 def _validation(parsed: AdoptArguments) -> DataSet | list[Path]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from ray.exceptions import ObjectLostError, RayActorError
+from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
 
 from service.cluster.messages import Here, Refused, Reply
@@ -22,7 +22,15 @@ TRIES = 2
 twice."""
 FORGET = 15.0
 """Seconds after which a replica that was not heard of counts no more."""
-LOST = (RayActorError, ObjectLostError, DeploymentUnavailableError, ReplicaUnavailableError)
+LOST = (
+    RayActorError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    DeploymentUnavailableError,
+    ReplicaUnavailableError,
+)
+"""What Ray raises when a replica is gone; OutOfMemoryError is of one that Ray has killed."""
 
 
 class Handle(Protocol):
@@ -70,11 +78,12 @@ class Replicas:
             DeadlinePassed: there was no time left for a second try.
         """
         lost = Refused("the replicas that were to compute the picture were lost", "broken", 1)
+        broken = ""
         for _ in range(TRIES):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise DeadlinePassed("the deadline passed before a replica could be asked")
-            asked = self._handle.infer.remote(image, left, confidence, key=key)
+            asked = self._handle.infer.remote(image, left, confidence, key=key, avoid=broken)
             try:
                 reply = await asked
             except asyncio.CancelledError:
@@ -85,6 +94,7 @@ class Replicas:
                 continue
             if isinstance(reply, Refused) and reply.reason == "broken":
                 log.warning("a replica cannot compute any more: %s", reply.message)
+                broken = reply.replica
                 continue
             if not isinstance(reply, Refused):
                 self._hear(reply.replica)

@@ -40,13 +40,12 @@ def replicas(
 
     Args:
         running: replicas that there are.
-        waits: expected wait in seconds, of each that said it.
+        waits: expected wait in seconds, of each that said it. Those that have only just begun
+            have not, and hold nothing that waits.
         busy: share of its runners that compute, of each that said it.
         target: the expected wait that is wanted.
     """
     if not waits or not busy:
         return running
     # What waits for all of them, shared out so that each has the target's worth.
-    for_wait = running * (sum(waits) / len(waits)) / target
-    for_work = running * (sum(busy) / len(busy)) / BUSY
-    return max(for_wait, for_work)
+    return max(sum(waits) / target, sum(busy) / BUSY)

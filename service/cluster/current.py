@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 
 from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from service.cluster.asking import Replicas
 from service.cluster.messages import About
@@ -23,7 +24,7 @@ PATIENCE = 5.0
 
 
 class Current:
-    """Asks one replica after the other, and serves the model of the one that answered last.
+    """Asks replicas by chance, and serves the model of the one that answered last.
 
     So each model gets a share of the requests that is its share of the replicas. A request stays
     with the model that it found.
@@ -45,7 +46,8 @@ class Current:
         self._models = models
         while True:
             await asyncio.sleep(LOOK_UP)
-            with suppress(RayError, TimeoutError):
+            # One of Serve's own, that no replica is left, is no RayError.
+            with suppress(RayError, RayServeException, TimeoutError):
                 here = await asyncio.wait_for(self._replicas.describe(), PATIENCE)
                 self.meet(here.about)
 

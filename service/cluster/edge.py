@@ -51,5 +51,8 @@ class Edge:
             await asyncio.shield(running)
         except asyncio.CancelledError:
             gone.set()
-            await asyncio.wait((running,), timeout=LEAVING)
+            try:
+                await asyncio.wait((running,), timeout=LEAVING)
+            finally:
+                running.cancel()
             raise

@@ -48,10 +48,20 @@ class Ingress:
         app.user_middleware.append(Middleware(Again, longest=settings.request_timeout))
         app.add_middleware(Edge)
         self._tasks = [
-            asyncio.create_task(current.watch(app.state.models)),
-            asyncio.create_task(export(metrics)),
+            asyncio.create_task(current.watch(app.state.models), name="looking for models"),
+            asyncio.create_task(export(metrics), name="showing metrics"),
         ]
         return app
+
+    def check_health(self) -> None:
+        """Called by Ray, which replaces a replica that follows the engine's no more.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+        for task in self._tasks:
+            if task.done():
+                raise RuntimeError(f"{task.get_name()} has ended") from task.exception()
 
 
 async def export(metrics: Metrics) -> None:

@@ -74,6 +74,8 @@ class Refused:
     message: str
     reason: Reason
     retry_after: float = 0.0
+    replica: str = ""
+    """Which one is broken, if it is that."""
 
     @classmethod
     def of(cls, error: RequestError) -> Refused:

@@ -60,7 +60,12 @@ class Replica:
         return engine
 
     async def infer(
-        self, image: NDArray[np.uint8], seconds_left: float, confidence: bool, key: str
+        self,
+        image: NDArray[np.uint8],
+        seconds_left: float,
+        confidence: bool,
+        key: str,
+        avoid: str = "",
     ) -> Reply:
         """The answer to a picture, or why there is none.
 
@@ -69,6 +74,7 @@ class Replica:
             seconds_left: until its deadline; clocks of machines differ.
             confidence: whether the answer should tell it.
             key: that of the model that the picture was made ready for: see `About`.
+            avoid: the replica that has failed on it, for `service.cluster.router`.
         """
         engine = self._engine
         if key != self._about.key:
@@ -77,8 +83,10 @@ class Replica:
             future = engine.submit(image, time.monotonic() + seconds_left, confidence)
             answer = await asyncio.wrap_future(future)
         except RequestError as error:
-            # Another replica can do what this one no longer can.
-            refused = Refused(engine.trouble, "broken", 1) if engine.trouble else Refused.of(error)
+            refused = Refused.of(error)
+            if engine.trouble:
+                # Another replica can do what this one no longer can.
+                refused = Refused(engine.trouble, "broken", 1, self._name)
             self._metrics.refusals.labels(refused.reason).inc()
             return refused
         return Computed(self._name, answer)

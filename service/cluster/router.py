@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
@@ -13,7 +14,8 @@ CHOICES = 2
 class ByModel(RequestRouter):
     """While a change of model goes round, replicas of both are there.
 
-    Where none has the model any more, any replica is asked: it says what it has instead.
+    Where none has the model any more, any replica is asked: it says what it has instead. One that
+    is broken has less to do than the others, and would be taken again until it ends.
     """
 
     async def choose_replicas(
@@ -25,11 +27,15 @@ class ByModel(RequestRouter):
         if pending_request:
             # Or it would be called again at once, and hold up all else while all are full.
             pending_request.routing_context.should_backoff = True
-        wanted = pending_request.kwargs.get("key") if pending_request else None
-        having = [
-            replica
-            for replica in candidate_replicas
-            if replica.replica_metadata.get("key") == wanted
-        ]
-        among = having or candidate_replicas
+        given = pending_request.kwargs if pending_request else {}
+        wanted, broken = given.get("key"), given.get("avoid")
+        among = _those(candidate_replicas, lambda r: r.replica_metadata.get("key") == wanted)
+        among = _those(among, lambda r: r.replica_id.unique_id != broken)
         return [random.sample(among, min(CHOICES, len(among)))]
+
+
+def _those(
+    replicas: list[RunningReplica], fit: Callable[[RunningReplica], bool]
+) -> list[RunningReplica]:
+    """Those that fit; all if none does."""
+    return [replica for replica in replicas if fit(replica)] or replicas

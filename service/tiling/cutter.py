@@ -7,11 +7,12 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from functools import cached_property, partial
+from functools import partial
 
 from PIL import Image
 
 from service.ahead import in_order
+from service.budget import Budget
 from service.engine.segmenter import Segmenter
 from service.engine.waiting import Answer
 from service.errors import InvalidParameter
@@ -37,15 +38,8 @@ class Cutter:
         self._engine = engine
         self._workshop = workshop
         self._settings = settings
-
-    @property
-    def _most(self) -> int:
+        self._places = Budget(lambda: min(2 * engine.capacity, settings.queue_limit))
         """Windows in the engine: those that are computed, and as many that wait for it."""
-        return min(2 * self._engine.capacity, self._settings.queue_limit)
-
-    @cached_property
-    def _places(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self._most)
 
     @asynccontextmanager
     async def opened(
@@ -112,7 +106,7 @@ class Cutter:
         blend, row = Blend(plan, sure=self._engine.has_confidence), list[Layer]()
         windows = (self._compute(image, plan, slot, visit) for slot in plan.slots())
         with visit.line.cut(visit.time_left, len(plan) - 1) as pieces:
-            async with aclosing(in_order(windows, self._most)) as answers:
+            async with aclosing(in_order(windows, self._places.amount)) as answers:
                 waiting_since = time.monotonic()
                 async for answer in answers:
                     _count(answer, time.monotonic() - waiting_since, visit)
@@ -125,7 +119,7 @@ class Cutter:
         return blend.layer
 
     async def _compute(self, image: Image.Image, plan: Plan, slot: Slot, visit: Visit) -> Answer:
-        async with self._places:
+        async with self._places.shared(1):
             window = plan.cut(image, slot, self._engine.card.pad_value)
             # Whoever is surer of what two windows see differently is the likelier to be right.
             sure = self._engine.has_confidence

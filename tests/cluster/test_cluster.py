@@ -163,9 +163,6 @@ def test_a_change_of_model_fails_no_request_and_mixes_no_labels(
     def change(config: dict[str, Any]) -> None:
         (application,) = config["applications"]
         application["args"]["model"] = str(path)
-        # For the test after this one.
-        _, engine = application["deployments"]
-        engine["autoscaling_config"] |= {"max_replicas": 3, "upscale_delay_s": 1}
 
     def send() -> httpx.Response:
         return httpx.post(
@@ -187,6 +184,12 @@ def test_a_change_of_model_fails_no_request_and_mixes_no_labels(
 
 
 def test_waits_bring_another_replica(cluster: Running) -> None:
+    def change(config: dict[str, Any]) -> None:
+        (application,) = config["applications"]
+        _, engine = application["deployments"]
+        engine["autoscaling_config"] |= {"max_replicas": 3, "upscale_delay_s": 1}
+
+    cluster.deploy(change)
     with traffic(lambda: cluster.client.post("/v1/mask", content=PNG), clients=8, retries=0):
         wait_until(lambda: cluster.tell("status")["running"]["Engine"] == 3)
 

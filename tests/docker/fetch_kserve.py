@@ -18,15 +18,16 @@ SHA256 = "df9bc5888704d9085015e08f1a8fced5ff0698f3becc6212d4e7b8234c71623b"
 
 
 def fetch(folder: Path) -> None:
-    """Take the package from the index that pip is set to.
+    """Take the package from the index that pip is set to, unless this version is there.
 
     Raises:
         OSError: it is not what it should be.
         subprocess.CalledProcessError: it cannot be had.
     """
-    download = ("download", "--quiet", "--no-deps", "--only-binary=:all:", f"--dest={folder}")
-    subprocess.run([sys.executable, "-m", "pip", *download, f"kserve=={VERSION}"], check=True)
     wheel = folder / WHEEL
+    if not wheel.exists():
+        download = ("download", "--quiet", "--no-deps", "--only-binary=:all:", f"--dest={folder}")
+        subprocess.run([sys.executable, "-m", "pip", *download, f"kserve=={VERSION}"], check=True)
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != SHA256:
         wheel.unlink()
         raise OSError(f"{WHEEL} has another checksum than {SHA256}")

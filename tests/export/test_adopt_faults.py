@@ -125,6 +125,13 @@ def test_a_missing_file_is_told_before_missing_flags(capsys: pytest.CaptureFixtu
     assert "--labels" in capsys.readouterr().out
 
 
+def test_a_file_to_write_is_not_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--preview", "masks.png", __file__, "out.onnx"], [__file__, "out.onnx"]):
+        with pytest.raises(SystemExit):
+            main("adopt", words)
+        assert "--labels" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [

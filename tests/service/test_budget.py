@@ -9,7 +9,7 @@ from service.budget import Budget
 
 def test_who_asks_first_is_served_first_and_nobody_gets_more_than_there_is() -> None:
     async def scene() -> list[str]:
-        budget, order = Budget(10), []
+        budget, order = Budget(lambda: 10), []
 
         async def work(name: str, share: int, seconds: float) -> None:
             taken = await budget.take(share)
@@ -33,7 +33,7 @@ def test_who_asks_first_is_served_first_and_nobody_gets_more_than_there_is() -> 
 
 def test_who_gives_up_waiting_takes_nothing() -> None:
     async def scene() -> None:
-        budget = Budget(2)
+        budget = Budget(lambda: 2)
         await budget.take(2)
         impatient = asyncio.create_task(budget.take(1))
         patient = asyncio.create_task(budget.take(2))
@@ -41,5 +41,27 @@ def test_who_gives_up_waiting_takes_nothing() -> None:
         impatient.cancel()
         budget.give(2)
         assert await asyncio.wait_for(patient, 1) == 2
+
+    asyncio.run(scene())
+
+
+def test_there_may_be_more_or_less_from_now_on() -> None:
+    async def scene() -> None:
+        amount = 1
+        budget = Budget(lambda: amount)
+        await budget.take(1)
+        waiting = [asyncio.create_task(budget.take(1)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert not any(task.done() for task in waiting)
+        amount = 2
+        budget.give(1)
+        await asyncio.sleep(0.01)
+        assert [task.done() for task in waiting] == [True, True, False]
+        amount = 1
+        budget.give(1)
+        await asyncio.sleep(0.01)
+        assert not waiting[2].done()
+        budget.give(1)
+        assert await asyncio.wait_for(waiting[2], 1) == 1
 
     asyncio.run(scene())

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -100,6 +100,26 @@ def test_large_pictures_wait_for_room(
         sizes = asyncio.run(ask(pipeline))
     assert set(sizes) == {(1500, 2000) if data is LARGE else (150, 200)}
     assert least <= watch.most <= most
+
+
+def test_as_many_pictures_are_at_work_as_keep_the_replicas_of_now_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(pipeline: Pipeline) -> None:
+        engine = cast(Engine, pipeline.engine)
+        await answer(pipeline, LITTLE)
+        monkeypatch.setattr(Engine, "capacity", 4)
+        session = cast(HeldModel, engine._model).session
+        session.gate.clear()
+        asked = [asyncio.create_task(answer(pipeline, LITTLE)) for _ in range(16)]
+        # One is being computed.
+        while engine.waiting < 15:
+            await asyncio.sleep(0.01)
+        session.gate.set()
+        await asyncio.gather(*asked)
+
+    with small_pipeline() as pipeline:
+        asyncio.run(asyncio.wait_for(scene(pipeline), SOON))
 
 
 def test_who_leaves_gives_no_room_back_before_its_pixels_are_gone(

@@ -1,0 +1,69 @@
+"""The file that users deploy, its settings, and the page that explains them."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDeploySchema
+
+from service.cluster.application import settings_of
+from service.errors import (
+    StartError,
+)
+from tests.cluster.conftest import SERVE_FILE
+from tests.pages import ROOT, Page
+
+
+def test_the_file_for_deploying_is_what_ray_expects() -> None:
+    config = yaml.safe_load(SERVE_FILE.read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (application,) = ServeDeploySchema.model_validate(config).applications
+    assert [deployment.name for deployment in application.deployments] == ["Http", "Engine"]
+    assert settings_of(application.args).log_format == "json"
+    # Ray ignores what it does not know.
+    assert config.keys() <= ServeDeploySchema.model_fields.keys()
+    assert config["applications"][0].keys() <= ServeApplicationSchema.model_fields.keys()
+    for deployment in config["applications"][0]["deployments"]:
+        assert deployment.keys() <= DeploymentSchema.model_fields.keys()
+        scaling = deployment.get("autoscaling_config", {})
+        assert scaling.keys() <= AutoscalingConfig.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"port": 80}, "setting port has no meaning in a cluster: Ray's proxy"),
+        ({"drain_delay": 5}, "graceful_shutdown_timeout_s"),
+        ({"models": "/models"}, "a cluster serves one model"),
+        ({"queue_limit": 0}, "setting queue_limit = 0"),
+        ({"bukets": "129x129"}, "bukets"),
+    ],
+)
+def test_settings_that_cannot_be_met_are_refused(args: dict[str, Any], words: str) -> None:
+    with pytest.raises(StartError, match=words):
+        settings_of(args)
+
+
+def test_the_commands_of_the_page_name_what_there_is() -> None:
+    commands = [command.split() for command in Page("docs/cluster.md").commands("serve")]
+    (run,) = (words for words in commands if words[1] == "run")
+    module, _, name = run[2].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    args = dict(word.split("=") for word in run[3:])
+    assert [str(bucket) for bucket in settings_of(args).buckets] == ["513x513"]
+    deployed = {words[-1] for words in commands if words[1] == "deploy"}
+    assert deployed == {str(SERVE_FILE.relative_to(ROOT))}
+
+
+def test_paths_hold_in_every_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_of({"model": "streets.onnx"}).model == Path.cwd() / "streets.onnx"
+    monkeypatch.setenv("DEEPLAB_MODELS", "models")
+    with pytest.raises(StartError, match="DEEPLAB_MODELS is set: a cluster serves one model"):
+        settings_of({})
