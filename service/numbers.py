@@ -7,18 +7,19 @@ from pydantic.fields import FieldInfo
 
 
 def number_in_words(field: FieldInfo, kind: type) -> str:
-    """As "whole number from 1 to 8".
+    """As "whole number from 1 to 8" or "number above 0, up to 4".
 
     Args:
         field: with its limits.
         kind: int or float.
     """
     words = "whole number" if kind is int else "number"
+    to = " to"
     for limit in field.metadata:
         if isinstance(limit, Ge):
             words += f" from {limit.ge}"
         elif isinstance(limit, Gt):
-            words += f" above {limit.gt}"
+            words, to = f"{words} above {limit.gt}", ", up to"
         elif isinstance(limit, Le):
-            words += f" to {limit.le}"
+            words += f"{to} {limit.le}"
     return words

@@ -26,6 +26,8 @@ OF_RAY = ("drain_delay", "drain_timeout")
 OF_FOLDER = ("models", "model_control", "versions", "default_model", "models_memory")
 ONE_MODEL = "a cluster serves one model, which is the setting model"
 PATHS = ("model", "api_keys", "tensorrt_cache")
+ENDING = 10.0
+"""Seconds that a replica has beyond its longest request: Ray looks every two whether one is left."""
 SPARE = 256
 """Requests to a replica beside those that the service counts itself, as probes."""
 
@@ -48,14 +50,14 @@ def build(args: dict[str, Any]) -> Application:
         ray_actor_options={"num_cpus": 1, "num_gpus": int(on_gpu)},
         logging_config=QUIET,
         request_router_config={"request_router_class": ROUTER},
-        graceful_shutdown_timeout_s=settings.request_timeout,
+        graceful_shutdown_timeout_s=settings.request_timeout + ENDING,
     )(Replica)
     http = serve.deployment(
         name=HTTP,
         max_ongoing_requests=settings.queue_limit + settings.max_uploads + SPARE,
         ray_actor_options={"num_cpus": 1},
         logging_config=QUIET,
-        graceful_shutdown_timeout_s=settings.request_timeout,
+        graceful_shutdown_timeout_s=settings.request_timeout + ENDING,
     )(serve.ingress()(Ingress))
     return http.bind(settings, engine.bind(settings))
 

@@ -115,7 +115,7 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
             422,
             "min_area: '1.5' is not a whole number from 0 to 2147",
         ),
-        ("/v1/mask?tile=0", 422, "tile: '0' is not a number above 0 to 4"),
+        ("/v1/mask?tile=0", 422, "tile: '0' is not a number above 0, up to 4"),
         ("/v1/mask?version=0", 422, "version: '0' is not a whole number from 1"),
         ("/v1/segments?geometry=rle&tolerance=nan", 422, "tolerance: 'nan' is not a number from 0"),
         ("/v1/mask?size=big", 422, "size: 'big' is none of picture or model"),

@@ -103,10 +103,10 @@ def test_bad_pictures_are_refused_as_ever(caller: httpx.Client, case: str) -> No
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("tile=0", "tile: '0' is not a number above 0 to 4"),
-        ("tile=5", "tile: '5' is not a number above 0 to 4"),
+        ("tile=0", "tile: '0' is not a number above 0, up to 4"),
+        ("tile=5", "tile: '5' is not a number above 0, up to 4"),
         ("tile=nan", "tile"),
-        ("tile=auto", "tile: 'auto' is not a number above 0 to 4"),
+        ("tile=auto", "tile: 'auto' is not a number above 0, up to 4"),
         ("tile=1&overlap=0.6", "overlap"),
         ("tile=2", r"windows of 129x129, and the limit is 60: ask for tile=1"),
     ],
