@@ -27,7 +27,7 @@ OF_FOLDER = ("models", "model_control", "versions", "default_model", "models_mem
 ONE_MODEL = "a cluster serves one model, which is the setting model"
 PATHS = ("model", "api_keys", "tensorrt_cache")
 ENDING = 10.0
-"""Seconds that a replica has beyond its longest request: Ray looks every two whether one is left."""
+"""Seconds that a replica has beyond its longest request; Ray looks every two whether it is done."""
 SPARE = 256
 """Requests to a replica beside those that the service counts itself, as probes."""
 
