@@ -1,4 +1,4 @@
-"""The service on a real cluster: one for all the tests that need it."""
+"""The service on a real cluster, which is ended with its tests: even idle it takes its share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[Running]:
     """Three nodes with the application of docker/ray/serve.yaml, made small."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
@@ -46,7 +46,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[Ru
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def single(keys: Path) -> Iterator[httpx.Client]:
     """One server with the same settings."""
     with (
