@@ -13,10 +13,10 @@ from benchmarks.simulate.autoscale import Outcome
 from benchmarks.simulate.predict import Row
 from benchmarks.simulate.zone import Cost, Failure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Those of Okabe and Ito."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
-STYLES = ("-", "-", "--", "-.", ":", "-")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLES = ("-", "-", "--", "-.", ":", "-", ":")
 DPI = 100
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """x and y by what they are called."""
@@ -39,6 +39,7 @@ def figure(path: Path, columns: int = 1, height: float = 3.6) -> Iterator[Sequen
 
 def lines(axes: Axes, series: Series, markers: bool = True) -> None:
     """A line for each, with its name."""
+    assert len(series) <= len(COLOURS), "there are more lines than looks"
     looks = zip(series.items(), COLOURS, MARKERS, STYLES, strict=False)
     for order, ((name, (x, y)), colour, marker, style) in enumerate(looks):
         # Each thinner than the one below, so that lines that coincide are all seen.
