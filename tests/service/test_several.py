@@ -92,6 +92,8 @@ def test_the_files_of_a_zip_in_its_order_and_no_more() -> None:
         (packed(("a", b"x"))[:-5], MalformedRequest, "cannot be read"),
         (b"PK\x03\x04", MalformedRequest, "cannot be read"),
     ],
+    # By themselves they would be the bytes, in which is the time.
+    ids=["files", "folders", "bytes", "nothing", "a folder", "cut off", "no ZIP"],
 )
 def test_what_is_refused_as_a_whole(data: bytes, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
