@@ -53,7 +53,7 @@ def main() -> None:
         if (error.name or "").split(".")[0] in OWN:
             raise
         sys.exit(
-            f"deeplab: {error.name} is not installed; training needs the extras `cpu` (or `gpu`) "
+            f"deeplab: {error.name} is not installed; `deeplab` needs the extras `cpu` (or `gpu`) "
             "and `train`: `make dev` makes an environment with them"
         )
     except UserError as error:

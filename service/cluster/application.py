@@ -42,6 +42,8 @@ def build(args: dict[str, Any]) -> Application:
         StartError: one of them is wrong, or means nothing here.
     """
     settings = settings_of(args)
+    if not settings.model.is_file():
+        raise StartError(f"setting model: there is no file {settings.model} on this node")
     on_gpu = choose_provider(settings.provider) in ("cuda", "tensorrt")
     engine = serve.deployment(
         name=ENGINE,

@@ -192,7 +192,7 @@ def run_on_ray(given: argparse.Namespace, order: Order, stop: Stop) -> Report:
         if error.name not in ("ray", "pyarrow"):
             raise
         raise StartError(
-            "--ray needs the extra `cluster`: pip install 'deeplab-serve[cluster]'"
+            "--ray needs the extra `cluster`; in the checkout: pip install -e '.[cluster]'"
         ) from error
     tell_films(find_films([local(word) for word in given.source], Path(local(given.out))))
     return predict_on_ray(

@@ -165,7 +165,7 @@ def open_film(source: str) -> Iterator[Film]:
         import av
     except ImportError as error:
         raise StartError(
-            "films and streams need the extra `video`: pip install 'deeplab-serve[video]'"
+            "films and streams need the extra `video`; in the checkout: pip install -e '.[video]'"
         ) from error
     # What decoders think of a film goes with the failures, where it stops being readable.
     av.logging.set_level(av.logging.PANIC)

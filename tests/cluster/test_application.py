@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,8 @@ import yaml
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDeploySchema
 
-from service.cluster.application import settings_of
-from service.errors import (
-    StartError,
-)
+from service.cluster.application import build, settings_of
+from service.errors import StartError
 from tests.cluster.conftest import SERVE_FILE
 from tests.pages import ROOT, Page
 
@@ -43,12 +42,17 @@ def test_the_file_for_deploying_is_what_ray_expects() -> None:
         ({"drain_delay": 5}, "graceful_shutdown_timeout_s"),
         ({"models": "/models"}, "a cluster serves one model"),
         ({"queue_limit": 0}, "setting queue_limit = 0"),
-        ({"bukets": "129x129"}, "bukets"),
+        ({"bukets": "129x129"}, "there is no setting bukets; did you mean buckets?"),
     ],
 )
 def test_settings_that_cannot_be_met_are_refused(args: dict[str, Any], words: str) -> None:
-    with pytest.raises(StartError, match=words):
+    with pytest.raises(StartError, match=re.escape(words)):
         settings_of(args)
+
+
+def test_a_model_that_is_not_there_is_told_before_any_replica_starts() -> None:
+    with pytest.raises(StartError, match=r"setting model: there is no file /nowhere\.onnx"):
+        build({"model": "/nowhere.onnx"})
 
 
 def test_the_commands_of_the_page_name_what_there_is() -> None:

@@ -35,6 +35,9 @@ def refused(*arguments: str | Path) -> str:
         ("one.jpg", ("--classes=unicorn",), "classes: 'unicorn' is not a class of"),
         ("one.jpg", ("--model=nowhere.onnx",), "nowhere.onnx does not exist"),
         ("one.jpg", ("--address=127.0.0.1:1",), "cannot join the Ray cluster at 127.0.0.1:1: "),
+        ("one.jpg", ("--address=127.0.0.1:1",), "RAY_AUTH_MODE=token"),
+        ("one.jpg", ("--address=10.0.0.5",), "'10.0.0.5' is no address of a Ray cluster"),
+        ("one.jpg", ("--address=ray://a:1",), "'ray://a:1' is no address of a Ray cluster"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_line(
@@ -63,7 +66,8 @@ def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in [name for name in sys.modules if name.startswith("service.predict.cluster")]:
         monkeypatch.delitem(sys.modules, name)
     assert refused(SAMPLE_PICTURE, tmp_path, "--ray") == (
-        "deeplab-predict: --ray needs the extra `cluster`: pip install 'deeplab-serve[cluster]'"
+        "deeplab-predict: --ray needs the extra `cluster`; in the checkout: "
+        "pip install -e '.[cluster]'"
     )
 
 

@@ -233,4 +233,4 @@ def test_without_the_extra_it_says_what_to_install(film: Path, tmp_path: Path) -
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == 1
-    assert "pip install 'deeplab-serve[video]'" in ended.stderr
+    assert "pip install -e '.[video]'" in ended.stderr

@@ -42,6 +42,7 @@ STORE_BYTES = 128 * 2**20
 """Of a Ray that is started here: through it go names, no pictures."""
 LOOK_SECONDS = 0.2
 REACH_SECONDS = 10.0
+HOST_AND_PORT = r"\[?([^/\]]+)\]?:(\d+)"
 
 
 class Workers(NamedTuple):
@@ -179,6 +180,8 @@ def joined(address: str | None, stop: Stop) -> Iterator[None]:
     # Ray would tell its makers about each cluster.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address not in ("local", "auto") and not re.fullmatch(HOST_AND_PORT, address):
+        raise StartError(f"{address!r} is no address of a Ray cluster: write HOST:PORT")
     own: dict[str, Any] = {}
     if address == "local":
         own = {
@@ -189,8 +192,12 @@ def joined(address: str | None, stop: Stop) -> Iterator[None]:
     try:
         _reach(address)
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StartError(f"cannot join the Ray cluster at {address}: {error}") from error
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        raise StartError(
+            f"cannot join the Ray cluster at {address}: {str(error).strip()}; the port is the one "
+            "that `ray start --head` told, and a cluster that asks for a token wants "
+            "RAY_AUTH_MODE=token and its ~/.ray/auth_token here too"
+        ) from error
     stop.listen()
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -209,7 +216,7 @@ def _reach(address: str) -> None:
     Raises:
         OSError: nobody listens there.
     """
-    if found := re.fullmatch(r"\[?([^/]+?)\]?:(\d+)", address):
+    if found := re.fullmatch(HOST_AND_PORT, address):
         socket.create_connection((found[1], int(found[2])), REACH_SECONDS).close()
 
 
