@@ -15,16 +15,26 @@ from tests.docker.tools import check
 from tests.pages import Page
 
 PAGE = Page("docs/kubernetes.md")
-MIXTURE, POLICY = PAGE.blocks("yaml")
+RENAMED, MIXTURE, POLICY = PAGE.blocks("yaml")
+
+
+def render(text: str, folder: Path) -> str:
+    """What a kustomization of the page's gives, in a folder beside the project's files."""
+    overlay("cpu")  # skips where there is no kubectl
+    shutil.copytree(FOLDER, folder / "docker" / "kubernetes")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "kustomization.yaml").write_text(text)
+    return check("kubectl", "kustomize", str(folder / "mine"))
+
+
+def test_an_overlay_can_have_its_image_elsewhere(tmp_path: Path) -> None:
+    rendered = render(RENAMED, tmp_path)
+
+    assert re.findall(r"image: (\S+)", rendered) == ["registry.example/deeplab-serve:gpu"]
 
 
 def test_the_mixture_can_be_rendered(tmp_path: Path) -> None:
-    overlay("cpu")  # skips where there is no kubectl
-    shutil.copytree(FOLDER, tmp_path / "docker" / "kubernetes")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "kustomization.yaml").write_text(MIXTURE)
-
-    rendered = check("kubectl", "kustomize", str(tmp_path / "mine"))
+    rendered = render(MIXTURE, tmp_path)
 
     objects = list(yaml.safe_load_all(rendered))
     for manifest in objects:
