@@ -24,15 +24,11 @@ def engine_settings(settings: Settings, share: float) -> Settings:
     fixed = settings.sessions or settings.threads
     if fixed or choose_provider(settings.provider) not in ("cpu", "openvino"):
         return settings
-    return _changed(settings, sessions=max(1, int(share)), threads=1)
+    return settings.model_copy(update={"sessions": max(1, int(share)), "threads": 1})
 
 
 def http_settings(settings: Settings, share: float) -> Settings:
     """Settings of a replica that decodes and encodes on so many processors of its machine."""
     if "image_threads" in settings.model_fields_set:
         return settings
-    return _changed(settings, image_threads=max(1, int(share)))
-
-
-def _changed(settings: Settings, **values: Any) -> Settings:
-    return settings.model_copy(update=values)
+    return settings.model_copy(update={"image_threads": max(1, int(share))})

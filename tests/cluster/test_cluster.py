@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,15 @@ def test_metrics_are_on_rays_port_with_the_replicas_name(cluster: Running) -> No
     assert len(replicas) == cluster.tell("status")["running"]["Engine"]
 
 
+def on_new_connection(cluster: Running, path: str, body: bytes) -> httpx.Response:
+    return httpx.post(
+        cluster.client.base_url.join(path),
+        content=body,
+        headers={"X-API-Key": KEY},
+        timeout=SOON,
+    )
+
+
 def test_a_change_of_model_fails_no_request_and_mixes_no_labels(
     cluster: Running, tmp_path: Path
 ) -> None:
@@ -164,14 +174,7 @@ def test_a_change_of_model_fails_no_request_and_mixes_no_labels(
         (application,) = config["applications"]
         application["args"]["model"] = str(path)
 
-    def send() -> httpx.Response:
-        return httpx.post(
-            cluster.client.base_url.join("/v1/segments"),
-            content=SAMPLE,
-            headers={"X-API-Key": KEY},
-            timeout=SOON,
-        )
-
+    send = partial(on_new_connection, cluster, "/v1/segments", SAMPLE)
     with traffic(send, clients=4, retries=0) as seen:
         cluster.deploy(change)
     after = cluster.client.post("/v1/segments", content=SAMPLE).json()
@@ -195,14 +198,7 @@ def test_waits_bring_another_replica(cluster: Running) -> None:
 
 
 def test_a_lost_node_costs_one_retry_at_most(cluster: Running) -> None:
-    def send() -> httpx.Response:
-        return httpx.post(
-            cluster.client.base_url.join("/v1/mask"),
-            content=PNG,
-            headers={"X-API-Key": KEY},
-            timeout=SOON,
-        )
-
+    send = partial(on_new_connection, cluster, "/v1/mask", PNG)
     with traffic(send, clients=4, retries=1) as seen:
         wait_until(lambda: len(seen.answers) > 20)
         before = cluster.tell("status")["running"]

@@ -180,8 +180,6 @@ def joined(address: str | None, stop: Stop) -> Iterator[None]:
     # Ray would tell its makers about each cluster.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    if address not in ("local", "auto") and not re.fullmatch(HOST_AND_PORT, address):
-        raise StartError(f"{address!r} is no address of a Ray cluster: write HOST:PORT")
     own: dict[str, Any] = {}
     if address == "local":
         own = {
@@ -190,7 +188,8 @@ def joined(address: str | None, stop: Stop) -> Iterator[None]:
             "object_store_memory": STORE_BYTES,
         }
     try:
-        _reach(address)
+        if address not in ("local", "auto"):
+            _reach(address)
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise StartError(
@@ -214,10 +213,13 @@ def _reach(address: str) -> None:
     """Ray tries for ever.
 
     Raises:
+        StartError: it is no address.
         OSError: nobody listens there.
     """
-    if found := re.fullmatch(HOST_AND_PORT, address):
-        socket.create_connection((found[1], int(found[2])), REACH_SECONDS).close()
+    found = re.fullmatch(HOST_AND_PORT, address)
+    if not found:
+        raise StartError(f"{address!r} is no address of a Ray cluster: write HOST:PORT")
+    socket.create_connection((found[1], int(found[2])), REACH_SECONDS).close()
 
 
 @contextmanager
