@@ -24,7 +24,8 @@ class ObjectStore:
             endpoint_override=endpoint,
             allow_bucket_creation=True,
         )
-        self._system.create_dir("photos")
+        for bucket in ("photos", "answers"):
+            self._system.create_dir(bucket)
 
     def place(self, url: str) -> Bucket:
         return Bucket(url.removeprefix("s3://"), self._system)
@@ -32,7 +33,7 @@ class ObjectStore:
 
 @contextmanager
 def object_store() -> Iterator[ObjectStore]:
-    """One with a bucket `photos`."""
+    """One with the buckets `photos` and `answers`."""
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from service.predict.cluster.pictures import find
+from service.predict.cluster.stores import open_store
 from tests.cluster.bulk_runs import (
     TINY,
     Nodes,
@@ -107,7 +109,7 @@ def test_a_bucket_is_read_and_written_and_gone_on_with(
     _, told = Page("docs/bulk.md").commands("deeplab-predict")
     command = shlex.split(told.replace("10.0.0.5:6379", nodes.address))[1:]
     source, out, *flags = command
-    assert (source, out) == ("s3://photos/summer", "s3://photos/summer/answers")
+    assert (source, out) == ("s3://photos/summer", "s3://answers/summer")
     pictures, answers = store.place(source), store.place(out)
     for path in folder.rglob("*"):
         if path.is_file():
@@ -142,6 +144,23 @@ def test_a_bucket_is_read_and_written_and_gone_on_with(
     assert answers.read("masks/one.jpg.png") == masks["masks/one.png.png"]
     names = [record["name"] for record in records(answers.read("manifest.jsonl"))]
     assert names == sorted({*GOOD, "sub/empty.jpg"})
+
+
+@pytest.mark.parametrize(
+    ("out", "left_out"),
+    [("s3://photos/winter/made", {"made/one.png"}), ("s3://made", set()), ("made", set())],
+)
+def test_only_answers_below_the_pictures_of_a_bucket_are_no_pictures(
+    out: str, left_out: set[str], store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in store.variables.items():
+        monkeypatch.setenv(name, value)
+    source = "s3://photos/winter"
+    names = {"one.jpg", "made/one.png", "made.png", "earlier/one.png"}
+    for name in names:
+        store.place(source).write(name, b"of no matter")
+    _, found = find([source], open_store(out))
+    assert {picture.name for picture in found} == names - left_out
 
 
 def made_by_plain(source: Path, out: Path, flags: list[str]) -> dict[str, bytes]:
