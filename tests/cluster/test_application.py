@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDepl
 from service.cluster.application import build, settings_of
 from service.errors import StartError
 from tests.cluster.conftest import SERVE_FILE
+from tests.cluster.running import ENVIRONMENT, SERVE, SOON
 from tests.pages import ROOT, Page
 
 
@@ -105,3 +108,16 @@ def test_a_misspelt_variable_is_told_before_what_is_refused(
     with pytest.raises(StartError, match="there is no file"):
         build({"model": "/nowhere.onnx"})
     assert "did you mean DEEPLAB_MODEL?" in caplog.text
+
+
+def test_serve_run_fails_if_the_application_cannot_be_built() -> None:
+    done = subprocess.run(
+        [SERVE, "run", "service.cluster.application:build", "model=/nowhere.onnx"],
+        env=os.environ | ENVIRONMENT | {"DEEPLAB_MAX_PIXEL": "5"},
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+    )
+    assert done.returncode == 1
+    assert "did you mean DEEPLAB_MAX_PIXELS?" in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("there is no file /nowhere.onnx on this node")
