@@ -37,7 +37,7 @@ def figure(path: Path, columns: int = 1, height: float = 3.6) -> Iterator[Sequen
     plt.close(drawn)
 
 
-def lines(axes: Axes, series: Series, markers: bool = True) -> None:
+def lines(axes: Axes, series: Series, markers: bool = True, legend: bool = True) -> None:
     """A line for each, with its name."""
     assert len(series) <= len(COLOURS), "there are more lines than looks"
     looks = zip(series.items(), COLOURS, MARKERS, STYLES, strict=False)
@@ -46,7 +46,8 @@ def lines(axes: Axes, series: Series, markers: bool = True) -> None:
         axes.plot(x, y, style, color=colour, lw=2.8 - 0.3 * order, label=name)
         if markers:
             axes.plot(x, y, marker, color=colour, ms=4)
-    axes.legend(fontsize=8, frameon=False)
+    if legend:
+        axes.legend(fontsize=8, frameon=False)
 
 
 def plot_check(rows: Sequence[Row], path: Path) -> None:
@@ -123,10 +124,12 @@ def plot_balancers(
 def plot_signals(shown: Mapping[str, Outcome], path: Path) -> None:
     """Replicas and failures over time, by signal."""
     with figure(path, 2) as grid:
+        # The same lines as on the right, where there is room for their names.
         lines(
             grid[0],
             {name: (each.times, each.replicas) for name, each in shown.items()},
             markers=False,
+            legend=False,
         )
         lines(
             grid[1],

@@ -34,17 +34,21 @@ class ExportArguments:
     """Folder of pictures to check the file on where there are no labelled ones to give; the
     recorded quality is then "not measured"."""
     name: str | None = None
-    """Name that the service shows; default: the file's."""
+    """Name that the service shows, and the model's in Triton's repository; default: the file's."""
     fp16: bool = False
     """Half precision inside, for GPUs."""
     confidence: bool = False
     """Add the output `confidence`."""
     triton: Path | None = None
     """Folder, Triton's model repository, to put the ONNX file and its configuration into."""
+    triton_version: int | None = None
+    """Put the file beside the versions of a model that is in that repository already."""
 
 
 def main(name: str, arguments: list[str]) -> None:
     parsed = parse(ExportArguments, name, arguments)
+    if parsed.triton_version is not None and parsed.triton is None:
+        raise UserError("--triton-version is for --triton, the repository that has the model")
     if parsed.source is None or parsed.source.suffix == ".onnx":
         print(_repository(parsed))
     else:
@@ -56,7 +60,9 @@ def _export(parsed: ExportArguments, checkpoint: Path) -> str:
         raise UserError(f"name the ONNX file to write: deeplab export {checkpoint} OUT.onnx ...")
     name = parsed.name or parsed.out.stem
     if parsed.triton is not None:
-        require_place(parsed.triton, name)  # before the checks, which take their time
+        require_place(
+            parsed.triton, name, parsed.triton_version
+        )  # before the checks, which take their time
     report = export_onnx(
         checkpoint,
         parsed.out,
@@ -67,8 +73,7 @@ def _export(parsed: ExportArguments, checkpoint: Path) -> str:
     )
     if parsed.triton is None:
         return str(report)
-    written = write_model(parsed.out, parsed.triton, name, confidence=parsed.confidence)
-    return f"{report}\n{written}"
+    return f"{report}\n{_put(parsed, parsed.out, parsed.triton, name)}"
 
 
 def _repository(parsed: ExportArguments) -> str:
@@ -81,8 +86,13 @@ def _repository(parsed: ExportArguments) -> str:
         raise UserError(f"{parsed.source} is an ONNX file already; leave {parsed.out} out")
     if parsed.fp16 or parsed.pictures is not None or parsed.data != DataConfig():
         raise UserError("--fp16, --pictures and a data set are for a checkpoint; leave them out")
-    source = parsed.source or BUILT_IN_MODEL
-    return write_model(source, parsed.triton, parsed.name, confidence=parsed.confidence)
+    return _put(parsed, parsed.source or BUILT_IN_MODEL, parsed.triton, parsed.name)
+
+
+def _put(parsed: ExportArguments, source: Path, repository: Path, name: str | None) -> str:
+    return write_model(
+        source, repository, name, parsed.triton_version, confidence=parsed.confidence
+    )
 
 
 def _validation(parsed: ExportArguments) -> DataSet | list[Path]:

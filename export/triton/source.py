@@ -72,7 +72,7 @@ def about(model: onnx.ModelProto, path: Path) -> About:
             pad_value=int(found["pad_value"]),
             buckets=[size for size in sizes if max(size) == longest],
             has_confidence="confidence" in outputs,
-            on_demand=ASKED in given,
+            on_demand=ASKED in {value.name for value in model.graph.input},
         )
     except (ValueError, TypeError) as error:
         raise UserError(f"the metadata of {path} are broken ({error}); {HINT}") from error

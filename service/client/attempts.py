@@ -13,11 +13,20 @@ from typing import Any
 import httpx
 
 from service.client.asks import Ask
-from service.client.errors import NoAnswer, problem_of
+from service.client.errors import NoAnswer, ProblemError, problem_of
 
 BUSY = httpx.codes.SERVICE_UNAVAILABLE
 PASSING = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.TimeoutException)
 """Failures of a connection that another one need not have."""
+BETWEEN = (
+    httpx.codes.INTERNAL_SERVER_ERROR,
+    httpx.codes.BAD_GATEWAY,
+    httpx.codes.GATEWAY_TIMEOUT,
+)
+"""What a proxy says, or Ray, when its server was lost with the request: another one may have it. In
+the service's own words they are final."""
+BETWEEN_TRIES = 2
+"""Tries after such an answer: it may as well be a proxy that has no server at all."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds before a call is tried again that met no server; each time twice as long."""
 SPREAD = 1.25
@@ -40,6 +49,7 @@ class Attempts:
         self._seconds = timeout if ask.timeout is None else ask.timeout
         self._until = time.monotonic() + self._seconds
         self._left = retries
+        self._left_between = BETWEEN_TRIES
         self._pause = FIRST_PAUSE
 
     def request(self) -> dict[str, Any]:
@@ -75,13 +85,20 @@ class Attempts:
             if outcome.status_code in self._ask.answers:
                 return outcome
             problem = problem_of(outcome)
-            if problem.status == BUSY and (pause := self._next(problem.retry_after or 0)):
+            if self._passes(problem) and (pause := self._next(problem.retry_after or 0)):
                 return pause
             raise problem
         if isinstance(outcome, PASSING) and (pause := self._next(0)):
             return pause
         why = str(outcome) or type(outcome).__name__
         raise NoAnswer(f"no answer from {self._where}: {why}") from outcome
+
+    def _passes(self, problem: ProblemError) -> bool:
+        """Whether another try may do better."""
+        if problem.status in BETWEEN and not problem.reason and self._left_between:
+            self._left_between -= 1
+            return True
+        return problem.status == BUSY
 
     def _next(self, least: float) -> float | None:
         """Seconds before the next try, at least so many; None if there is to be none."""

@@ -32,8 +32,9 @@ class Connection(Generic[Http]):
             url: as http://127.0.0.1:8000.
             key: an API key, where the service asks for one.
             timeout: seconds for a call, with all its tries and the pauses between them.
-            retries: tries after the first, made only if the server is busy (503) or could not be
-                reached, and after the pause that it asks for.
+            retries: tries after the first, made only if the server is busy (503), after the pause
+                that it asks for, if it could not be reached, and at most twice if a proxy before
+                it answers 500, 502 or 504 in its place.
 
         Raises:
             ValueError: this is no address of a service.

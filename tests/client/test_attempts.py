@@ -49,9 +49,28 @@ def test_a_pause_longer_than_the_time_that_is_left_is_not_made() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 404, 408, 413, 415, 422, 429, 500, 504])
 def test_nothing_else_is_tried_again(status: int) -> None:
+    own = {"reason": "of_the_service", "detail": "what was wrong"}
+    answer = httpx.Response(status, headers={"Retry-After": "1"}, json=own)
     with pytest.raises(ProblemError) as caught:
-        Attempts(ASK, URL, 60, 9).settle(httpx.Response(status, headers={"Retry-After": "1"}))
-    assert caught.value.status == status
+        Attempts(ASK, URL, 60, 9).settle(answer)
+    assert (caught.value.status, caught.value.reason) == (status, "of_the_service")
+
+
+@pytest.mark.parametrize("status", [301, 403, 404, 501, 505])
+def test_nor_is_what_a_proxy_refuses_for_good(status: int) -> None:
+    with pytest.raises(ProblemError) as caught:
+        Attempts(ASK, URL, 60, 9).settle(httpx.Response(status, text="no"))
+    assert (caught.value.status, caught.value.reason) == (status, "")
+
+
+def test_a_busy_server_behind_a_proxy_in_trouble_has_all_its_tries() -> None:
+    attempts = Attempts(ASK, URL, 600, 4)
+    pause_of(attempts, httpx.Response(502))
+    pause_of(attempts, busy(None))
+    pause_of(attempts, httpx.Response(500))
+    pause_of(attempts, busy(None))
+    with pytest.raises(ProblemError):
+        attempts.settle(busy(None))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +83,7 @@ def test_nothing_else_is_tried_again(status: int) -> None:
 )
 def test_what_a_stranger_answers_is_quoted(answer: httpx.Response, detail: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        Attempts(ASK, URL, 60, 9).settle(answer)
+        Attempts(ASK, URL, 60, 0).settle(answer)
     assert (caught.value.reason, caught.value.detail) == ("", detail)
 
 

@@ -42,7 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[Ru
         ) as client,
     ):
         running = Running(process, address, client, folder, small(port, keys))
-        running.deploy()
+        running.begin()
         yield running
 
 
@@ -77,6 +77,7 @@ def small(port: int, keys: Path) -> dict[str, Any]:
     for deployment in (http, engine):
         deployment["ray_actor_options"] = {"num_cpus": 0.1}
         deployment["graceful_shutdown_wait_loop_s"] = 0.2
+        deployment["health_check_period_s"] = 1
     return config
 
 

@@ -20,8 +20,11 @@ from typing import Any, cast
 
 import numpy as np
 import ray
+import yaml
 from ray import serve
 from ray.cluster_utils import Cluster
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
 
 from service.cluster.application import ENGINE
 from service.cluster.messages import Here, Refused
@@ -35,7 +38,7 @@ LOOK_UP = 0.1
 SOONER = {
     "metrics_report_interval_ms": 500,
     "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 1000,
+    "health_check_period_ms": 250,
 }
 """So that the tests need not wait for what Ray does now and then."""
 
@@ -48,6 +51,9 @@ class Nodes:
             "num_cpus": 0,
             "object_store_memory": MEMORY,
             "include_dashboard": False,
+            # Processes that nothing here needs.
+            "include_log_monitor": False,
+            "no_monitor": True,
             "_system_config": SOONER,
         }
         # Ray itself says nothing of types here.
@@ -62,6 +68,11 @@ class Nodes:
     def address(self) -> str:
         """Where the cluster is."""
         return cast(str, self._cluster.address)
+
+    def deploy(self, path: str) -> None:
+        """Hand a file to Ray, as `serve deploy` does, without a process that first loads Ray."""
+        config = ServeDeploySchema.model_validate(yaml.safe_load(Path(path).read_text()))
+        cast(Any, _get_global_client()).deploy_apps(config, _blocking=False)
 
     def settled(self, seconds: float) -> dict[str, Any]:
         """What there is once the application runs as it was told, or after so many seconds."""

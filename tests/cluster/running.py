@@ -65,19 +65,9 @@ class Running:
             if sample.name.startswith("ray_deeplab_")
         ]
 
-    def deploy(self, change: Callable[[dict[str, Any]], None] = lambda config: None) -> None:
-        """Deploy the file with some change, as a user does, and wait until that is done."""
-        self.submit(change)
-        found = self.tell("settled", SOON)
-        assert found.get("status") == "RUNNING", found
-
-    def submit(self, change: Callable[[dict[str, Any]], None] = lambda config: None) -> None:
-        """Hand the file with some change to Ray."""
-        self.config = copy.deepcopy(self.config)
-        change(self.config)
-        path = self.folder / "serve.yaml"
-        path.write_text(yaml.safe_dump(self.config))
-        command = [SERVE, "run", "--non-blocking", "--address", self.address, str(path)]
+    def begin(self) -> None:
+        """Deploy the file as a user does, and wait until that is done."""
+        command = [SERVE, "run", "--non-blocking", "--address", self.address, str(self._write())]
         done = subprocess.run(
             command,
             capture_output=True,
@@ -87,6 +77,24 @@ class Running:
         )
         assert done.returncode == 0, done.stderr
         assert "Submitted deploy config successfully" in done.stdout + done.stderr
+        self.settle()
+
+    def deploy(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Deploy the file with some change, and wait until that is done."""
+        self.config = copy.deepcopy(self.config)
+        change(self.config)
+        self.tell("deploy", str(self._write()))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the cluster is as it was told to be."""
+        found = self.tell("settled", SOON)
+        assert found.get("status") == "RUNNING", found
+
+    def _write(self) -> Path:
+        path = self.folder / "serve.yaml"
+        path.write_text(yaml.safe_dump(self.config))
+        return path
 
 
 @dataclass

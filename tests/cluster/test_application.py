@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ray.serve.schema import DeploymentSchema, ServeApplicationSchema, ServeDepl
 from service.cluster.application import build, settings_of
 from service.errors import StartError
 from tests.cluster.conftest import SERVE_FILE
+from tests.cluster.running import ENVIRONMENT, SERVE, SOON
 from tests.pages import ROOT, Page
 
 
@@ -71,3 +74,50 @@ def test_paths_hold_in_every_working_directory(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DEEPLAB_MODELS", "models")
     with pytest.raises(StartError, match="DEEPLAB_MODELS is set: a cluster serves one model"):
         settings_of({})
+
+
+def test_variables_that_mean_nothing_are_told_as_by_the_single_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in (
+        ("MAX_PIXEL", "5"),
+        ("DRAIN_DELAY", "5"),
+        ("HOST", "0.0.0.0"),
+        ("PORT", "tcp://10.96.0.7:8000"),
+        ("QUEUE_LIMIT", "7"),
+    ):
+        monkeypatch.setenv(f"DEEPLAB_{name}", value)
+    assert settings_of({}).queue_limit == 7
+    told = "\n".join(sorted(record.getMessage() for record in caplog.records))
+    assert re.fullmatch(
+        "DEEPLAB_DRAIN_DELAY has no meaning in a cluster: Ray ends replicas: .*\n"
+        "DEEPLAB_PORT=tcp://10.96.0.7:8000 was set by Kubernetes .*\n"
+        "the environment variable DEEPLAB_MAX_PIXEL is not a setting; did you mean "
+        r"DEEPLAB_MAX_PIXELS\?",
+        told,
+    )
+    monkeypatch.setenv("DEEPLAB_QUEUE_LIMIT", "0")
+    with pytest.raises(StartError, match="setting queue_limit = '0'"):
+        settings_of({})
+
+
+def test_a_misspelt_variable_is_told_before_what_is_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DEEPLAB_MODLE", "streets.onnx")
+    with pytest.raises(StartError, match="there is no file"):
+        build({"model": "/nowhere.onnx"})
+    assert "did you mean DEEPLAB_MODEL?" in caplog.text
+
+
+def test_serve_run_fails_if_the_application_cannot_be_built() -> None:
+    done = subprocess.run(
+        [SERVE, "run", "service.cluster.application:build", "model=/nowhere.onnx"],
+        env=os.environ | ENVIRONMENT | {"DEEPLAB_MAX_PIXEL": "5"},
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+    )
+    assert done.returncode == 1
+    assert "did you mean DEEPLAB_MAX_PIXELS?" in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("there is no file /nowhere.onnx on this node")

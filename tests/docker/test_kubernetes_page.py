@@ -10,12 +10,12 @@ import yaml
 
 from tests.docker.cluster import FOLDER, OVERLAYS, overlay
 from tests.docker.files import ROOT
-from tests.docker.schemas import NEWEST, OLDEST, check_core
+from tests.docker.schemas import CHECKS, NEWEST, OLDEST, check_core
 from tests.docker.tools import check
 from tests.pages import Page
 
 PAGE = Page("docs/kubernetes.md")
-RENAMED, MIXTURE, POLICY = PAGE.blocks("yaml")
+RENAMED, MIXTURE, POLICY, PRODUCTION = PAGE.blocks("yaml")
 
 
 def render(text: str, folder: Path) -> str:
@@ -45,6 +45,24 @@ def test_the_mixture_can_be_rendered(tmp_path: Path) -> None:
     assert "image: registry.example/deeplab-serve:cpu" in rendered
 
 
+def test_prometheus_has_a_key_where_metrics_ask_for_one(tmp_path: Path) -> None:
+    objects = list(yaml.safe_load_all(render(PRODUCTION, tmp_path)))
+    kinds = {found["kind"]: found for found in objects}
+    monitor, config, pods = (kinds[kind] for kind in ("ServiceMonitor", "ConfigMap", "Deployment"))
+
+    CHECKS["ServiceMonitor"](monitor)
+    (endpoint,) = monitor["spec"]["endpoints"]
+    secret = endpoint["authorization"]["credentials"]
+    made = f"create secret generic {secret['name']} --from-literal={secret['key']}="
+    assert made in PAGE.text
+    assert endpoint["authorization"]["type"] == "Bearer"
+    assert config["data"]["DEEPLAB_METRICS_KEY"] == "true"
+    assert config["data"]["DEEPLAB_API_KEYS"] == "/keys/keys"
+    (container,) = pods["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"configMapRef": {"name": config["metadata"]["name"]}}]
+    assert container["image"].startswith("registry.example/deeplab-serve:gpu")
+
+
 def test_the_policy_for_traces_means_the_pods() -> None:
     policy = yaml.safe_load(POLICY)
 
@@ -56,9 +74,10 @@ def test_the_policy_for_traces_means_the_pods() -> None:
 
 
 def test_the_overlays_and_versions_are_those_that_there_are() -> None:
-    (applied,) = re.findall(r"kubectl apply -k (\S+)", PAGE.text)
+    applied, own = re.findall(r"kubectl apply -k (\S+)", PAGE.text)
 
     assert (ROOT / applied).is_dir()
+    assert f"# {own}/kustomization.yaml" in PRODUCTION
     assert sorted(re.findall(r"^\| `overlays/(\w+)`", PAGE.text, re.MULTILINE)) == OVERLAYS
     assert f"Kubernetes {OLDEST} or\nnewer" in PAGE.text
 

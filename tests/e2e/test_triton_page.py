@@ -27,7 +27,8 @@ def test_the_page_s_commands_make_a_repository(tmp_path: Path) -> None:
     cracks = onnx.load(BUILT_IN_MODEL)
     next(prop for prop in cracks.metadata_props if prop.key == "deeplab.name").value = "cracks"
     onnx.save(cracks, tmp_path / "cracks.onnx")
-    assert run_deeplab(PAGE, tmp_path) == ["export", "export"]
+    shutil.copy(tmp_path / "cracks.onnx", tmp_path / "better.onnx")
+    assert run_deeplab(PAGE, tmp_path) == ["export", "export", "export"]
     (served,) = PAGE.commands("tritonserver")
     repository = tmp_path / served.split("--model-repository ")[1]
     outputs = {
@@ -35,6 +36,12 @@ def test_the_page_s_commands_make_a_repository(tmp_path: Path) -> None:
         for folder in repository.iterdir()
     }
     assert outputs == {"camvid-mobilenetv2": ["mask"], "cracks": ["mask", "confidence"]}
+    files = {str(path.relative_to(repository)) for path in repository.glob("*/*/model.onnx")}
+    assert files == {
+        "camvid-mobilenetv2/1/model.onnx",
+        "cracks/1/model.onnx",
+        "cracks/2/model.onnx",
+    }
 
 
 def test_the_page_s_program_gets_the_mask_of_the_service(server: Server, tmp_path: Path) -> None:

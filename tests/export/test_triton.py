@@ -199,6 +199,10 @@ def test_a_file_that_breaks_the_contract_is_refused(tmp_path: Path, change: str,
         (["--triton", "text.onnx/models"], "cannot write text.onnx/models/camvid"),
         (["--triton", "pictures"], "it holds 1.jpg, which is no folder with a config.pbtxt"),
         (["--triton", "models"], f"models/{NAME} is there already"),
+        (["--triton", "models"], "a new version of it with --triton-version 1"),
+        (["--triton", "models", "--triton-version", "1"], f"models/{NAME} holds no version"),
+        (["--triton", "new", "--triton-version", "0"], "whole numbers from 1"),
+        (["model.onnx", "--triton-version", "2"], "--triton-version is for --triton"),
         (["best.safetensors", f"{NAME}.onnx", "--triton", "models"], "is there already"),
     ],
 )
@@ -238,3 +242,57 @@ def test_what_a_killed_run_left_is_no_part_of_the_model(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [NAME]
     files = sorted(str(path.relative_to(tmp_path / NAME)) for path in (tmp_path / NAME).rglob("*"))
     assert files == ["1", "1/model.onnx", "config.pbtxt", "labels.txt"]
+
+
+def version_of(source: Path, folder: Path, version: int, *more: str) -> None:
+    place = ["--name", folder.name, "--triton", str(folder.parent)]
+    main("export", [str(source), *place, "--triton-version", str(version), *more])
+
+
+def changed(path: Path, **metadata: object) -> Path:
+    """The built-in file that says something else of itself."""
+    given = onnx.load(BUILT_IN_MODEL)
+    for prop in given.metadata_props:
+        key = prop.key.removeprefix("deeplab.")
+        if key in metadata:
+            prop.value = json.dumps(metadata[key])
+    onnx.save(given, path)
+    return path
+
+
+def test_a_version_goes_beside_the_others_and_changes_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "streets"
+    better = changed(tmp_path / "better.onnx", source={"revision": "later"}, quality={})
+    version_of(BUILT_IN_MODEL, folder, 3)
+    (folder / "config.pbtxt").write_text((folder / "config.pbtxt").read_text() + "# mine\n")
+    before = (folder / "config.pbtxt").read_text()
+    version_of(better, folder, 10)
+    assert (folder / "3" / "model.onnx").read_bytes() == BUILT_IN_MODEL.read_bytes()
+    assert (folder / "10" / "model.onnx").read_bytes() == better.read_bytes()
+    assert (folder / "config.pbtxt").read_text() == before
+    everything = {path.name for path in folder.iterdir()}
+    assert everything == {"3", "10", "config.pbtxt", "labels.txt"}
+    assert [path.name for path in folder.parent.iterdir()] == ["streets"]
+    with pytest.raises(UserError, match="streets/3 is there already; give the next"):
+        version_of(better, folder, 3)
+    with pytest.raises(UserError, match="with --triton-version 11"):
+        main("export", [str(better), "--name", "streets", "--triton", str(folder.parent)])
+
+
+def test_a_version_that_the_configuration_does_not_fit_is_refused(tmp_path: Path) -> None:
+    labels = card_of(BUILT_IN_MODEL).labels
+    other = changed(tmp_path / "other.onnx", labels=[*labels[1:], "Lamp"], pad_value=7)
+    plain, sure = tmp_path / "models" / "plain", tmp_path / "models" / "sure"
+    version_of(BUILT_IN_MODEL, plain, 1)
+    version_of(BUILT_IN_MODEL, sure, 1, "--confidence")
+    for source, folder, more, words in (
+        (other, plain, [], "other.onnx has another labels and pad_value than .*plain/1/model.onnx"),
+        (BUILT_IN_MODEL, plain, ["--confidence"], "without the output .* without --confidence"),
+        (BUILT_IN_MODEL, sure, [], "with the output .* with --confidence"),
+    ):
+        with pytest.raises(UserError, match=words):
+            version_of(source, folder, 2, *more)
+        assert not (folder / "2").exists()
+    version_of(BUILT_IN_MODEL, sure, 2, "--confidence")
+    written = [sure / version / "model.onnx" for version in "12"]
+    assert written[0].read_bytes() == written[1].read_bytes()
