@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import re
@@ -27,6 +26,7 @@ from export.files import write_whole
 from export.graph.agreement import SHAPES, checked_sizes, least_agreement
 from export.graph.confidence import add_confidence
 from export.graph.finish import finish
+from export.graph.inference_copy import inference_copy
 from export.graph.onnx_model import OnnxModel
 from export.graph.segmentation_graph import SegmentationGraph
 from export.weights.checkpoint import CheckpointInfo, load_network
@@ -132,8 +132,8 @@ def require_name(name: str) -> None:
 
 def convert(network: DeepLab, *, fp16: bool) -> onnx.ModelProto:
     """The network with all that surrounds it as an ONNX graph of the contract."""
-    network = copy.deepcopy(network).half() if fp16 else network
-    graph = SegmentationGraph(network).eval()
+    network = inference_copy(network)
+    graph = SegmentationGraph(network.half() if fp16 else network).eval()
     example = torch.zeros((2, *TRACED_SIZE, 3), dtype=torch.uint8)
     # What the exporter says of its own insides and of torchvision is of no use to a reader.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

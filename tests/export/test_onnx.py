@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from export.data.datasets import load_dataset
 from export.errors import UserError
 from export.evaluation.evaluate import load_predictor, measure
 from export.evaluation.predict import PAD_VALUE, padded_size, segment
+from export.graph.inference_copy import inference_copy
 from export.graph.quantise import Pictures, to_int8
 from export.graph.to_onnx import convert
 from export.weights.initial import load_initial_weights
@@ -116,6 +118,20 @@ def test_any_size_and_batch_agrees_with_pytorch(
     assert mask.shape == shape
     assert (mask == expected).mean() > 0.999
     assert len(np.unique(mask)) > 1 or shape == (1, 17, 17)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet_50", "xception_41"])
+def test_the_copy_for_export_computes_the_same_and_leaves_the_network_alone(backbone: str) -> None:
+    network = random_network(backbone=backbone)
+    before = copy.deepcopy(network.state_dict())
+    image = torch.rand(2, 3, 49, 65, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.inference_mode():
+        expected = network(image)
+        plain = inference_copy(network)
+        torch.testing.assert_close(plain(image), expected, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(network(image), expected)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in plain.modules())
+    assert network.state_dict().keys() == before.keys()
 
 
 @pytest.mark.xdist_group("onnx")
