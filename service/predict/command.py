@@ -189,7 +189,7 @@ def run_on_ray(given: argparse.Namespace, order: Order, stop: Stop) -> Report:
     try:
         from service.predict.cluster.run import predict_on_ray
     except ImportError as error:
-        if error.name not in ("ray", "pyarrow"):
+        if error.name not in ("ray", "pyarrow", "grpc"):
             raise
         raise StartError(
             "--ray needs the extra `cluster`; in the checkout: pip install -e '.[cluster]'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.predict.runs import COMMAND
 SOON = 120.0
 TINY = ("--buckets", "33x33", "--sessions", "1", "--threads", "1", "--max-batch", "1")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""Without which the nodes answer no run; Ray would leave one of its own in the home folder."""
 WORKER = b"ray::MapWorker"
 
 
@@ -45,7 +48,7 @@ def two_nodes(log: Path) -> Iterator[Nodes]:
             stdout=subprocess.PIPE,
             stderr=file,
             text=True,
-            env={**os.environ, **CREDENTIALS, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, **CREDENTIALS, **TOKEN, "RAY_USAGE_STATS_ENABLED": "0"},
         ) as process,
     ):
         assert process.stdin
@@ -95,7 +98,7 @@ def running_on_ray(*arguments: str | Path, **variables: str) -> Iterator[subproc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **variables},
+        env={**os.environ, **TOKEN, **variables},
     ) as process:
         try:
             yield process

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from service.predict.cluster import join
 from service.predict.cluster.manifest import PLAN
 from service.predict.command import main
 from service.predict.journal import NAME
@@ -48,6 +53,39 @@ def test_what_cannot_be_is_told_in_a_line(
     said = refused(source, "out", "--ray", *flags)
     assert said.startswith("deeplab-predict: ")
     assert says in said
+
+
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.6\r\n"])
+def test_what_listens_and_is_no_ray_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greeting: bytes
+) -> None:
+    monkeypatch.setattr(join, "REACH_SECONDS", 2.0)
+    with listener(greeting) as port:
+        said = refused(SAMPLE_PICTURE, tmp_path, "--ray", f"--address=127.0.0.1:{port}")
+    assert f"what listens at 127.0.0.1:{port} is no Ray cluster" in said
+
+
+@contextmanager
+def listener(greeting: bytes) -> Iterator[int]:
+    """A port at which somebody says this and no more."""
+
+    def greet() -> None:
+        with suppress(OSError):  # the end
+            while True:
+                connections.append(listening.accept()[0])
+                connections[-1].sendall(greeting)
+
+    connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=greet)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in connections:
+                connection.close()
 
 
 def test_one_place_in_a_bucket_is_a_run(tmp_path: Path) -> None:

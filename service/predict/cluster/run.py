@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import re
-import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,14 +11,13 @@ from typing import Any, NamedTuple
 
 import ray
 import ray.data
-from ray.exceptions import RayError
 
-from service.cores import usable_cores
 from service.engine.cpu import CpuModel, Shares
 from service.engine.engine import Engine
 from service.engine.load import buckets_of
 from service.engine.providers import choose_provider
 from service.errors import StartError
+from service.predict.cluster.join import joined
 from service.predict.cluster.manifest import Manifest
 from service.predict.cluster.pictures import Picture, find, portions
 from service.predict.cluster.stores import open_store
@@ -38,11 +33,7 @@ PORTION = {"cpu": 128, "gpu": 512}
 at the end of each."""
 PORTIONS = 4
 """Of each worker at least, so that none is without work while others have much."""
-STORE_BYTES = 128 * 2**20
-"""Of a Ray that is started here: through it go names, no pictures."""
 LOOK_SECONDS = 0.2
-REACH_SECONDS = 10.0
-HOST_AND_PORT = r"\[?([^/\]]+)\]?:(\d+)"
 
 
 class Workers(NamedTuple):
@@ -168,58 +159,6 @@ def workers_for(settings: Settings) -> Workers:
     if not cores:
         raise StartError("no node of the Ray cluster has a CPU to give")
     return Workers(int(sum(own // min(cores) for own in cores)), min(cores), 0)
-
-
-@contextmanager
-def joined(address: str | None, stop: Stop) -> Iterator[None]:
-    """Ray, on a cluster or started here.
-
-    Raises:
-        StartError: there is none at the address, or Ray fails.
-    """
-    # Ray would tell its makers about each cluster.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    own: dict[str, Any] = {}
-    if address == "local":
-        own = {
-            "num_cpus": usable_cores(),
-            "include_dashboard": False,
-            "object_store_memory": STORE_BYTES,
-        }
-    try:
-        if address not in ("local", "auto"):
-            _reach(address)
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
-    except (OSError, RuntimeError, ValueError, RayError) as error:
-        raise StartError(
-            f"cannot join the Ray cluster at {address}: {str(error).strip()}; the port is the one "
-            "that `ray start --head` told, and a cluster that asks for a token wants "
-            "RAY_AUTH_MODE=token and its ~/.ray/auth_token here too"
-        ) from error
-    stop.listen()
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        yield
-    except RayError as error:
-        raise StartError(f"Ray cannot go on: {str(error).splitlines()[-1]}") from error
-    finally:
-        ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Ray tries for ever.
-
-    Raises:
-        StartError: it is no address.
-        OSError: nobody listens there.
-    """
-    found = re.fullmatch(HOST_AND_PORT, address)
-    if not found:
-        raise StartError(f"{address!r} is no address of a Ray cluster: write HOST:PORT")
-    socket.create_connection((found[1], int(found[2])), REACH_SECONDS).close()
 
 
 @contextmanager
