@@ -159,7 +159,7 @@ def test_only_answers_below_the_pictures_of_a_bucket_are_no_pictures(
     names = {"one.jpg", "made/one.png", "made.png", "earlier/one.png"}
     for name in names:
         store.place(source).write(name, b"of no matter")
-    _, found = find([source], open_store(out))
+    _, found, _ = find([source], open_store(out))
     assert {picture.name for picture in found} == names - left_out
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
@@ -50,6 +51,7 @@ def predict_on_ray(
     order: Order,
     settings: Settings,
     stop: Stop,
+    left_out: Callable[[Sequence[Path]], None],
     *,
     address: str | None,
     overwrite: bool,
@@ -62,6 +64,7 @@ def predict_on_ray(
         order: what to write.
         settings: of the model, which has the same path on all nodes.
         stop: ends the run after the portions that are at work.
+        left_out: is told the films among the pictures.
         address: of a cluster; one is started here if None.
         overwrite: make everything anew.
 
@@ -76,7 +79,8 @@ def predict_on_ray(
             "--write segments --geometry coco has the same of each"
         )
     out = open_store(out_word)
-    source, pictures = find(words, out)
+    source, pictures, films = find(words, out)
+    left_out(films)
     # Workers have other working folders.
     settings = settings.model_copy(update={"model": settings.model.absolute()})
     engine = _engine_to_ask(settings)
