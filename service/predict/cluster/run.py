@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from service.engine.load import buckets_of
 from service.engine.providers import choose_provider
 from service.errors import StartError
 from service.predict.cluster.join import joined
-from service.predict.cluster.manifest import Manifest
+from service.predict.cluster.manifest import Manifest, Record
 from service.predict.cluster.pictures import Picture, find, portions
 from service.predict.cluster.stores import open_store
 from service.predict.cluster.worker import Actor, Desk, Job
@@ -122,15 +122,41 @@ def _run(job: Job, missing: Sequence[Picture], manifest: Manifest, report: Repor
         picture.name: f"{job.source.url.rstrip('/')}/{picture.at.lstrip('/')}"
         for picture in missing
     }
-    with closing(progress(report.total, report.before, report.unit, sys.stderr)) as bar:
-        for row in dataset.iter_rows():
-            if row["trouble"]:
-                raise StartError(row["trouble"])
-            for record in manifest.add(row["said"]):
-                if "error" in record:
-                    report.failures.append(f"{places[record['name']]}: {record['error']}")
-                else:
-                    report.done += 1
+    many = "1 worker" if workers.number == 1 else f"up to {workers.number} workers"
+    sys.stderr.write(f"deeplab-predict: starting {many}\n")
+    follow(iter(dataset.iter_rows()), manifest, report, places)
+
+
+def follow(
+    rows: Iterator[dict[str, Any]], manifest: Manifest, report: Report, places: Mapping[str, str]
+) -> None:
+    """Count what workers say of their portions, and show it.
+
+    Args:
+        rows: what they say, at least of one.
+        manifest: takes it up.
+        report: takes the count.
+        places: where each picture lies, by its name.
+
+    Raises:
+        StartError: a worker is in trouble.
+    """
+
+    def count(row: Mapping[str, Any]) -> Iterator[Record]:
+        if row["trouble"]:
+            raise StartError(row["trouble"])
+        for record in manifest.add(row["said"]):
+            if "error" in record:
+                report.failures.append(f"{places[record['name']]}: {record['error']}")
+            else:
+                report.done += 1
+            yield record
+
+    # The first portion tells that the workers are there; their start would spoil the rate.
+    first = len([*count(next(rows))])
+    with closing(progress(report.total, report.before + first, report.unit, sys.stderr)) as bar:
+        for row in rows:
+            for _ in count(row):
                 bar.update()
 
 
