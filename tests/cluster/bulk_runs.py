@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,18 @@ WORKER = b"ray::MapWorker"
 
 @dataclass
 class Nodes:
-    """A running cluster."""
+    """A cluster that starts meanwhile, or runs."""
 
     process: subprocess.Popen[str]
-    address: str
+    log: Path
+
+    @cached_property
+    def address(self) -> str:
+        """Waits until it is known."""
+        assert self.process.stdout
+        said = next((line for line in self.process.stdout if line.startswith("address ")), "")
+        assert said, f"the cluster did not start: {self.log.read_text()[-2000:]}"
+        return said.split()[1]
 
     def workers(self) -> set[int]:
         """Processes that have an engine."""
@@ -52,11 +61,8 @@ def two_nodes(log: Path) -> Iterator[Nodes]:
         ) as process,
     ):
         assert process.stdin
-        assert process.stdout
         try:
-            said = next((line for line in process.stdout if line.startswith("address ")), "")
-            assert said, f"the cluster did not start: {log.read_text()[-2000:]}"
-            yield Nodes(process, said.split()[1])
+            yield Nodes(process, log)
         finally:
             started = descendants(process.pid)
             process.stdin.close()

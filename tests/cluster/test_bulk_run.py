@@ -58,7 +58,7 @@ def store() -> Iterator[ObjectStore]:
 
 def test_nothing_is_lost_or_doubled_whatever_is_killed(nodes: Nodes, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
-    expected = write_pictures(source, tmp_path / "few")
+    expected = write_pictures(source, tmp_path / "few")  # while the nodes start
     command = (source, out, "--write", "mask", "--ray", "--address", nodes.address)
 
     with running_on_ray(*command) as killed:
