@@ -37,7 +37,7 @@ def test_a_bucket_that_is_none_is_told_before_the_run(store: ObjectStore, tmp_pa
     assert f"cannot write to s3://nowhere/a: {says}" in said
     with pytest.raises(OSError, match=f"^{says}.* \\[.*NO_SUCH_BUCKET"):
         open_store("s3://nowhere").write("one.png", b"of no matter")
-    assert "there is no picture in s3://photos" in refused("s3://photos", tmp_path, "--ray")
+    assert "no picture in s3://photos/none" in refused("s3://photos/none", tmp_path, "--ray")
 
 
 def test_keys_that_are_unknown_or_may_not_are_told(store: ObjectStore, tmp_path: Path) -> None:
