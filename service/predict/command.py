@@ -20,12 +20,12 @@ from service.explain import explain
 from service.images.formats import FORMATS
 from service.predict.bulk import Bulk
 from service.predict.cluster.manifest import PLAN
-from service.predict.cluster.stores import is_bucket, local
+from service.predict.cluster.stores import is_bucket
 from service.predict.film import open_film
 from service.predict.journal import Journal
 from service.predict.outputs import KINDS, OPTIONS, Order, Writer
 from service.predict.pictures import Report, predict_pictures
-from service.predict.sources import film_of, find_films, find_pictures
+from service.predict.sources import film_of, find_pictures
 from service.predict.stop import Stop
 from service.settings import Settings
 from service.settings_table import row
@@ -152,8 +152,8 @@ def run(given: argparse.Namespace, stop: Stop) -> Report:
     refuse_without_ray(given)
     film = film_of(given.source)
     out = Path(given.out)
-    items = [] if film else find_pictures(given.source, out)
-    tell_films(find_films(given.source, out))
+    items, films = ([], []) if film else find_pictures(given.source, out)
+    tell_films(films)
     with Bulk.load(settings_of(given)) as bulk, ExitStack() as stack:
         opened = stack.enter_context(open_film(film)) if film else None
         writer = Writer(order, bulk.engine, out)
@@ -189,18 +189,18 @@ def run_on_ray(given: argparse.Namespace, order: Order, stop: Stop) -> Report:
     try:
         from service.predict.cluster.run import predict_on_ray
     except ImportError as error:
-        if error.name not in ("ray", "pyarrow"):
+        if error.name not in ("ray", "pyarrow", "grpc"):
             raise
         raise StartError(
             "--ray needs the extra `cluster`; in the checkout: pip install -e '.[cluster]'"
         ) from error
-    tell_films(find_films([local(word) for word in given.source], Path(local(given.out))))
     return predict_on_ray(
         given.source,
         given.out,
         order,
         settings_of(given),
         stop,
+        tell_films,
         address=given.address,
         overwrite=given.overwrite,
     )

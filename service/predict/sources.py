@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -58,10 +58,13 @@ def film_of(words: Sequence[str]) -> str | None:
     return films[0] if films else None
 
 
-def find_pictures(words: Sequence[str], out: Path) -> list[Item]:
+def find_pictures(words: Sequence[str], out: Path) -> tuple[list[Item], list[Path]]:
     """The pictures in folders, of patterns and by their own names, without those in `out`.
 
     In folders they are told by their suffix; hidden files are left out.
+
+    Returns:
+        them, and the films in the folders, which are left out.
 
     Raises:
         StartError: there is nothing of that name, or no picture, or they are in `out` itself.
@@ -71,16 +74,20 @@ def find_pictures(words: Sequence[str], out: Path) -> list[Item]:
             f"{out} holds the pictures: give another folder for what is made of them, or the next "
             "run would take that for pictures"
         )
-    found = list(dict.fromkeys(path for word in words for path in _find(word, out)))
+    films: list[Path] = []
+    found = list(dict.fromkeys(path for word in words for path in _find(word, out, films)))
+    films = list(dict.fromkeys(films))
     if not found:
-        raise StartError(f"there is no picture in {' '.join(words)}{_films_in(words, out)}")
+        only = f"; {films[0]} is a film, which wants a run of its own" if films else ""
+        raise StartError(f"there is no picture in {' '.join(words)}{only}")
     roots = [Path(word) if Path(word).is_dir() else _fixed(word) for word in words]
     root = os.path.commonpath([os.path.abspath(path) for path in roots])
     names = [PurePosixPath(Path(os.path.relpath(path, root)).as_posix()) for path in found]
-    return [
+    items = [
         Item(path, str(name), target)
         for path, name, target in zip(found, names, targets(names), strict=True)
     ]
+    return items, films
 
 
 def targets(names: Sequence[PurePosixPath]) -> list[str]:
@@ -99,10 +106,11 @@ def is_picture(name: str) -> bool:
     return _suffix(name) in PICTURES and not name.startswith(".")
 
 
-def _find(word: str, out: Path) -> Iterable[Path]:
+def _find(word: str, out: Path, films: list[Path]) -> Iterable[Path]:
+    """The pictures that a word means; the films that it passes are added to `films`."""
     path = Path(word)
     if path.is_dir():
-        return _walk(path, out, PICTURES)
+        return _walk(path, out, films)
     if path.exists():
         return [path]
     matches = sorted(Path(match) for match in glob.glob(word, recursive=True))
@@ -112,25 +120,15 @@ def _find(word: str, out: Path) -> Iterable[Path]:
     return [m for m in matches if m.is_file() and not {*m.resolve().parents} & {*made}]
 
 
-def find_films(words: Sequence[str], out: Path) -> list[Path]:
-    """The films in folders, which `find_pictures` leaves out."""
-    folders = [Path(word) for word in words if Path(word).is_dir()]
-    return list(dict.fromkeys(film for folder in folders for film in _walk(folder, out, FILMS)))
-
-
-def _films_in(words: Sequence[str], out: Path) -> str:
-    """That folders without pictures have a film."""
-    film = next(iter(find_films(words, out)), None)
-    return f"; {film} is a film, which wants a run of its own" if film else ""
-
-
-def _walk(folder: Path, out: Path, suffixes: Collection[str]) -> Iterator[Path]:
+def _walk(folder: Path, out: Path, films: list[Path]) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(n for n in inside if (Path(place) / n).resolve() != out.resolve())
         for name in sorted(files):
-            if _suffix(name) in suffixes and not name.startswith("."):
+            if is_picture(name):
                 yield Path(place, name)
+            elif _suffix(name) in FILMS and not name.startswith("."):
+                films.append(Path(place, name))
 
 
 def _fixed(word: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,25 @@ from tests.predict.runs import COMMAND
 SOON = 120.0
 TINY = ("--buckets", "33x33", "--sessions", "1", "--threads", "1", "--max-batch", "1")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""Without which the nodes answer no run; Ray would leave one of its own in the home folder."""
 WORKER = b"ray::MapWorker"
 
 
 @dataclass
 class Nodes:
-    """A running cluster."""
+    """A cluster that starts meanwhile, or runs."""
 
     process: subprocess.Popen[str]
-    address: str
+    log: Path
+
+    @cached_property
+    def address(self) -> str:
+        """Waits until it is known."""
+        assert self.process.stdout
+        said = next((line for line in self.process.stdout if line.startswith("address ")), "")
+        assert said, f"the cluster did not start: {self.log.read_text()[-2000:]}"
+        return said.split()[1]
 
     def workers(self) -> set[int]:
         """Processes that have an engine."""
@@ -45,15 +57,12 @@ def two_nodes(log: Path) -> Iterator[Nodes]:
             stdout=subprocess.PIPE,
             stderr=file,
             text=True,
-            env={**os.environ, **CREDENTIALS, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, **CREDENTIALS, **TOKEN, "RAY_USAGE_STATS_ENABLED": "0"},
         ) as process,
     ):
         assert process.stdin
-        assert process.stdout
         try:
-            said = next((line for line in process.stdout if line.startswith("address ")), "")
-            assert said, f"the cluster did not start: {log.read_text()[-2000:]}"
-            yield Nodes(process, said.split()[1])
+            yield Nodes(process, log)
         finally:
             started = descendants(process.pid)
             process.stdin.close()
@@ -95,7 +104,7 @@ def running_on_ray(*arguments: str | Path, **variables: str) -> Iterator[subproc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **variables},
+        env={**os.environ, **TOKEN, **variables},
     ) as process:
         try:
             yield process

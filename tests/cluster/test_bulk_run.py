@@ -58,7 +58,7 @@ def store() -> Iterator[ObjectStore]:
 
 def test_nothing_is_lost_or_doubled_whatever_is_killed(nodes: Nodes, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
-    expected = write_pictures(source, tmp_path / "few")
+    expected = write_pictures(source, tmp_path / "few")  # while the nodes start
     command = (source, out, "--write", "mask", "--ray", "--address", nodes.address)
 
     with running_on_ray(*command) as killed:
@@ -159,7 +159,7 @@ def test_only_answers_below_the_pictures_of_a_bucket_are_no_pictures(
     names = {"one.jpg", "made/one.png", "made.png", "earlier/one.png"}
     for name in names:
         store.place(source).write(name, b"of no matter")
-    _, found = find([source], open_store(out))
+    _, found, _ = find([source], open_store(out))
     assert {picture.name for picture in found} == names - left_out
 
 

@@ -27,8 +27,8 @@ class Picture(NamedTuple):
     """Nanoseconds since 1970; with `bytes` it tells whether the file has changed."""
 
 
-def find(words: Sequence[str], out: Store) -> tuple[Store, list[Picture]]:
-    """The store and the pictures that words mean; in folders as `find_pictures` has it.
+def find(words: Sequence[str], out: Store) -> tuple[Store, list[Picture], list[Path]]:
+    """The store, the pictures that words mean, and the films in folders, which are left out.
 
     Raises:
         StartError: there is none, or it is a film, or the answers would lie among them.
@@ -47,15 +47,15 @@ def find(words: Sequence[str], out: Store) -> tuple[Store, list[Picture]]:
         raise StartError(f"cannot list {source.url}: {error}") from error
     if not pictures:
         raise StartError(f"there is no picture in {source.url}")
-    return source, pictures
+    return source, pictures, []
 
 
-def _on_disk(words: list[str], out: Store) -> tuple[Store, list[Picture]]:
+def _on_disk(words: list[str], out: Store) -> tuple[Store, list[Picture], list[Path]]:
     if film := film_of(words):
         what = "a camera" if film.startswith(CAMERA) else "a film or a stream"
         raise StartError(f"{film} is {what}, which one machine follows: leave --ray out")
     # An OUT in a bucket is no place on disk, where nothing need be left out then.
-    items = find_pictures(words, Path(out.url))
+    items, films = find_pictures(words, Path(out.url))
     pictures = []
     for item in items:
         try:
@@ -63,7 +63,7 @@ def _on_disk(words: list[str], out: Store) -> tuple[Store, list[Picture]]:
         except OSError:  # why not, its worker tells
             stamp = {"bytes": 0, "modified": 0}
         pictures.append(Picture(os.path.abspath(item.path), item.name, item.target, **stamp))
-    return open_store("/"), pictures
+    return open_store("/"), pictures, films
 
 
 def _in_bucket(source: Bucket, out: Store) -> list[Picture]:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import re
-import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 import ray.data
-from ray.exceptions import RayError
 
-from service.cores import usable_cores
 from service.engine.cpu import CpuModel, Shares
 from service.engine.engine import Engine
 from service.engine.load import buckets_of
 from service.engine.providers import choose_provider
 from service.errors import StartError
-from service.predict.cluster.manifest import Manifest
+from service.predict.cluster.join import joined
+from service.predict.cluster.manifest import Manifest, Record
 from service.predict.cluster.pictures import Picture, find, portions
 from service.predict.cluster.stores import open_store
 from service.predict.cluster.worker import Actor, Desk, Job
@@ -38,11 +34,7 @@ PORTION = {"cpu": 128, "gpu": 512}
 at the end of each."""
 PORTIONS = 4
 """Of each worker at least, so that none is without work while others have much."""
-STORE_BYTES = 128 * 2**20
-"""Of a Ray that is started here: through it go names, no pictures."""
 LOOK_SECONDS = 0.2
-REACH_SECONDS = 10.0
-HOST_AND_PORT = r"\[?([^/\]]+)\]?:(\d+)"
 
 
 class Workers(NamedTuple):
@@ -59,6 +51,7 @@ def predict_on_ray(
     order: Order,
     settings: Settings,
     stop: Stop,
+    left_out: Callable[[Sequence[Path]], None],
     *,
     address: str | None,
     overwrite: bool,
@@ -71,6 +64,7 @@ def predict_on_ray(
         order: what to write.
         settings: of the model, which has the same path on all nodes.
         stop: ends the run after the portions that are at work.
+        left_out: is told the films among the pictures.
         address: of a cluster; one is started here if None.
         overwrite: make everything anew.
 
@@ -85,7 +79,8 @@ def predict_on_ray(
             "--write segments --geometry coco has the same of each"
         )
     out = open_store(out_word)
-    source, pictures = find(words, out)
+    source, pictures, films = find(words, out)
+    left_out(films)
     # Workers have other working folders.
     settings = settings.model_copy(update={"model": settings.model.absolute()})
     engine = _engine_to_ask(settings)
@@ -127,15 +122,41 @@ def _run(job: Job, missing: Sequence[Picture], manifest: Manifest, report: Repor
         picture.name: f"{job.source.url.rstrip('/')}/{picture.at.lstrip('/')}"
         for picture in missing
     }
-    with closing(progress(report.total, report.before, report.unit, sys.stderr)) as bar:
-        for row in dataset.iter_rows():
-            if row["trouble"]:
-                raise StartError(row["trouble"])
-            for record in manifest.add(row["said"]):
-                if "error" in record:
-                    report.failures.append(f"{places[record['name']]}: {record['error']}")
-                else:
-                    report.done += 1
+    many = "1 worker" if workers.number == 1 else f"up to {workers.number} workers"
+    sys.stderr.write(f"deeplab-predict: starting {many}\n")
+    follow(iter(dataset.iter_rows()), manifest, report, places)
+
+
+def follow(
+    rows: Iterator[dict[str, Any]], manifest: Manifest, report: Report, places: Mapping[str, str]
+) -> None:
+    """Count what workers say of their portions, and show it.
+
+    Args:
+        rows: what they say, at least of one.
+        manifest: takes it up.
+        report: takes the count.
+        places: where each picture lies, by its name.
+
+    Raises:
+        StartError: a worker is in trouble.
+    """
+
+    def count(row: Mapping[str, Any]) -> Iterator[Record]:
+        if row["trouble"]:
+            raise StartError(row["trouble"])
+        for record in manifest.add(row["said"]):
+            if "error" in record:
+                report.failures.append(f"{places[record['name']]}: {record['error']}")
+            else:
+                report.done += 1
+            yield record
+
+    # The first portion tells that the workers are there; their start would spoil the rate.
+    first = len([*count(next(rows))])
+    with closing(progress(report.total, report.before + first, report.unit, sys.stderr)) as bar:
+        for row in rows:
+            for _ in count(row):
                 bar.update()
 
 
@@ -168,58 +189,6 @@ def workers_for(settings: Settings) -> Workers:
     if not cores:
         raise StartError("no node of the Ray cluster has a CPU to give")
     return Workers(int(sum(own // min(cores) for own in cores)), min(cores), 0)
-
-
-@contextmanager
-def joined(address: str | None, stop: Stop) -> Iterator[None]:
-    """Ray, on a cluster or started here.
-
-    Raises:
-        StartError: there is none at the address, or Ray fails.
-    """
-    # Ray would tell its makers about each cluster.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    own: dict[str, Any] = {}
-    if address == "local":
-        own = {
-            "num_cpus": usable_cores(),
-            "include_dashboard": False,
-            "object_store_memory": STORE_BYTES,
-        }
-    try:
-        if address not in ("local", "auto"):
-            _reach(address)
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **own)
-    except (OSError, RuntimeError, ValueError, RayError) as error:
-        raise StartError(
-            f"cannot join the Ray cluster at {address}: {str(error).strip()}; the port is the one "
-            "that `ray start --head` told, and a cluster that asks for a token wants "
-            "RAY_AUTH_MODE=token and its ~/.ray/auth_token here too"
-        ) from error
-    stop.listen()
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        yield
-    except RayError as error:
-        raise StartError(f"Ray cannot go on: {str(error).splitlines()[-1]}") from error
-    finally:
-        ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Ray tries for ever.
-
-    Raises:
-        StartError: it is no address.
-        OSError: nobody listens there.
-    """
-    found = re.fullmatch(HOST_AND_PORT, address)
-    if not found:
-        raise StartError(f"{address!r} is no address of a Ray cluster: write HOST:PORT")
-    socket.create_connection((found[1], int(found[2])), REACH_SECONDS).close()
 
 
 @contextmanager

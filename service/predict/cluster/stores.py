@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -20,6 +21,29 @@ S3 = "s3://"
 FILE = "file://"
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+NO_BUCKET = (
+    "there is no such bucket: make it, or name the object store that has it by AWS_ENDPOINT_URL"
+)
+WRONG_KEYS = (
+    "the object store does not know the keys: look at AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY, or at ~/.aws, on each node"
+)
+TROUBLES = {
+    "NO_SUCH_BUCKET": NO_BUCKET,
+    "ACCESS_DENIED": (
+        "the object store denies it: this node found no keys, or ones that may not do it; set "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on each node, or give them the right"
+    ),
+    "INVALID_ACCESS_KEY_ID": WRONG_KEYS,
+    "SIGNATURE_DOES_NOT_MATCH": WRONG_KEYS,
+    "NETWORK_CONNECTION": (
+        "the object store cannot be reached: is AWS_ENDPOINT_URL its address? Without it "
+        "Amazon's is asked"
+    ),
+    "UNKNOWN": "the object store refuses, or is none: is AWS_ENDPOINT_URL its address?",
+}
+"""What can be done, by pyarrow's names of errors."""
 
 
 class Found(NamedTuple):
@@ -112,21 +136,59 @@ class Bucket:
 
         folder = f"{self.prefix}/{below}".rstrip("/")
         selector = FileSelector(folder, recursive=True, allow_not_found=True)
-        for info in self.system.get_file_info(selector):
+        with _explained():
+            infos = self.system.get_file_info(selector)
+        if not infos:
+            self._check()
+        for info in infos:
             if info.type == FileType.File:
                 yield Found(info.path[len(self.prefix) + 1 :], info.size, info.mtime_ns)
 
     def read(self, name: str) -> bytes:
-        with self.system.open_input_stream(f"{self.prefix}/{name}") as stream:
+        with _explained(), self.system.open_input_stream(f"{self.prefix}/{name}") as stream:
             data: bytes = stream.read()
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        with self.system.open_output_stream(f"{self.prefix}/{name}") as stream:
+        with _explained(), self.system.open_output_stream(f"{self.prefix}/{name}") as stream:
             stream.write(data)
 
     def remove(self, name: str) -> None:
-        self.system.delete_file(f"{self.prefix}/{name}")
+        with _explained():
+            self.system.delete_file(f"{self.prefix}/{name}")
+
+    def _check(self) -> None:
+        """
+        Raises:
+            OSError: there is no such bucket, of which listing says nothing.
+        """
+        from pyarrow.fs import FileType
+
+        bucket, _, _ = self.prefix.partition("/")
+        try:
+            there = self.system.get_file_info(bucket).type != FileType.NotFound
+        except OSError:  # who may list a folder in it need not be able to see it
+            return
+        if not there:
+            raise OSError(NO_BUCKET)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """
+    Raises:
+        OSError: that of pyarrow, behind a sentence on what can be done.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise OSError(f"it is no longer there [{error}]") from error
+    except OSError as error:
+        found = re.search(r"AWS Error (\w+)", str(error))
+        sentence = TROUBLES.get(found[1]) if found else None
+        if sentence is None:
+            raise
+        raise OSError(f"{sentence} [{error}]") from error
 
 
 def is_bucket(word: str) -> bool:
