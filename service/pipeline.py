@@ -23,7 +23,7 @@ from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
-from service.source import Source, file_of, read
+from service.source import Source, file_of, read, size_of
 from service.tiling.cutter import Cutter
 from service.tiling.plan import Tiling
 from service.visit import Visit
@@ -77,6 +77,10 @@ class Pipeline:
     def visit(self, timeout: float | None = None) -> AbstractContextManager[Visit]:
         """Let a request for this model in: see `House.visit`."""
         return self.house.visit(self.line, timeout)
+
+    def size(self, source: Source) -> tuple[int, int]:
+        """What is known of a picture's size before it is decoded: see `size_of`."""
+        return size_of(source, self._settings)
 
     async def answer(
         self,
