@@ -25,6 +25,7 @@ from service.segmented import Segmented
 from service.settings import Settings
 from service.source import Source, file_of, read, size_of
 from service.tiling.cutter import Cutter
+from service.tiling.pace import Pace
 from service.tiling.plan import Tiling
 from service.visit import Visit
 from service.workshop import LARGE_PIXELS, Workshop
@@ -63,7 +64,8 @@ class Pipeline:
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
-        self._cutter = Cutter(engine, workshop, settings)
+        self._pace = Pace(engine)
+        self._cutter = Cutter(engine, workshop, settings, self._pace)
         # Not by way of `self`, which would be a circle of references: see `Engine`.
         self._places = Budget(lambda: 2 * (workshop.threads + engine.capacity))
         """Pictures that may be pixels: two for each thread and each picture in a batch. On a
@@ -139,16 +141,17 @@ class Pipeline:
             tiling: how it is to be cut.
             places: given back once the answer is made.
         """
-        again = partial(self._read, source)
-        picture, plan = await places.enter_async_context(self._cutter.opened(again, visit, tiling))
+        picture, cut = await places.enter_async_context(self._cutter.opened(source, visit, tiling))
+        plan = cut.plan
         if len(plan) == 1:
             await places.aclose()
             return None
         large = picture.width * picture.height > LARGE_PIXELS
         self.house.stretched |= large
-        layer = await self._cutter.segment(picture.image, plan, visit)
+        layer = await self._cutter.segment(picture.image, cut, visit)
         fitted = Fitted(picture.pixels, (plan.height, plan.width), (picture.height, picture.width))
         photo = picture.image if picture.whole and not large else None
+        again = partial(self._read, source)
         return Segmented(fitted, layer.ids, photo, again, layer.sure, file_of(source))
 
     async def _segment_whole(
@@ -182,6 +185,7 @@ class Pipeline:
         visit.bucket = Bucket(height, width)
         future = self.engine.submit(fitted.tensor, visit.deadline, confidence)
         answer = await asyncio.wrap_future(future)
+        self._pace.add(visit.bucket, answer)
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)
