@@ -91,6 +91,7 @@ class Pipeline:
         make: Callable[[Segmented], T],
         confidence: bool = False,
         tiling: Tiling | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
@@ -100,12 +101,13 @@ class Pipeline:
             make: runs off the event loop.
             confidence: whether what it is given should tell how sure the model is.
             tiling: how it is cut into windows; it is scaled to one if None.
+            check: raises what is wrong with a file for `make`; runs off the event loop.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
         """
         with self.house.queued(visit) as pieces, pieces.one():
-            return await self.answer_queued(source, visit, make, confidence, tiling)
+            return await self.answer_queued(source, visit, make, confidence, tiling, check)
 
     async def answer_queued(
         self,
@@ -114,10 +116,13 @@ class Pipeline:
         make: Callable[[Segmented], T],
         confidence: bool = False,
         tiling: Tiling | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> T:
         """`answer` for a picture that has its place in the line."""
         try:
             async with asyncio.timeout(visit.time_left), AsyncExitStack() as places:
+                if check:
+                    await self._check(source, visit, check)
                 found = tiling and await self._segment_cut(source, visit, tiling, places)
                 if not found:
                     found = await self._segment_whole(source, visit, confidence, places)
@@ -129,6 +134,13 @@ class Pipeline:
         height, width = found.size
         self._metrics.count_picture(self.engine.card.name, height * width)
         return made
+
+    async def _check(self, source: Source, visit: Visit, check: Callable[[bytes], object]) -> None:
+        def look() -> None:
+            self.size(source)  # whatever is wrong with the picture itself is told first
+            check(file_of(source))
+
+        await self.workshop.work(visit, "decode", look)
 
     async def _segment_cut(
         self, source: Source, visit: Visit, tiling: Tiling, places: AsyncExitStack

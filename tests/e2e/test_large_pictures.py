@@ -192,6 +192,18 @@ def test_what_is_given_up_costs_the_model_nothing_more(caller: httpx.Client, how
     assert caller.post("/v1/mask", **options).status_code == 200
 
 
+def test_a_map_without_a_place_is_not_computed(caller: httpx.Client) -> None:
+    before = metric(caller, "deeplab_batch_size_count")
+    call = "segments?geometry=geojson&tile=1"
+    answer = caller.post(f"/v1/{call}", content=STREET)
+    assert_problem(answer, 422, "needs to know where the picture lies on the map")
+    assert_problem(caller.post(f"/v1/{call}", content=b"no picture"), 415, "not a picture")
+    files = [("file", ("street.jpg", STREET)), ("file", ("small.png", SMALL))]
+    several = caller.post(f"/v1/batch/{call}", files=files, headers={"Accept": "multipart/mixed"})
+    assert several.content.count(b"Status: 422") == 2
+    assert metric(caller, "deeplab_batch_size_count") == before
+
+
 @pytest.fixture(scope="module")
 def slow() -> Iterator[httpx.Client]:
     """A server on which a window takes 0.2 s and a request has 10."""
