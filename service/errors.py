@@ -33,6 +33,7 @@ Reason = Literal[
     "slow_upload",
     "too_many_bytes",
     "too_many_pixels",
+    "too_many_windows",
     "too_many_pictures",
     "unsupported_format",
     "broken_picture",
@@ -98,6 +99,12 @@ class TooManyPixels(RequestError):
     """More pixels than the limit, or more work for them."""
 
     reason = "too_many_pixels"
+
+
+class TooManyWindows(RequestError):
+    """More windows of a picture than the limit, or than can be computed in its time."""
+
+    reason = "too_many_windows"
 
 
 class TooManyPictures(RequestError):

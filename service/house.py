@@ -78,6 +78,7 @@ class House:
     def part(self, visit: Visit) -> Iterator[Visit]:
         """A visit of its own for one of a request's pictures, which has no longer than that."""
         part = Visit(visit.line, visit.time_left)
+        part.timeout = visit.timeout
         try:
             yield part
         finally:

@@ -73,10 +73,9 @@ class Line:
             windows: all but one.
 
         Raises:
-            Unavailable: with these it could not be answered in time.
+            Unavailable: see `check_cut`.
         """
-        if self.inside > 1:
-            self._check_time(time_left, windows)
+        self.check_cut(time_left, windows)
         pieces = Pieces(self._rate, windows)
         self._cut.add(pieces)
         try:
@@ -109,6 +108,19 @@ class Line:
         # An empty line lets everybody in, or one slow answer would close it for ever.
         if inside:
             self._check_time(time_left, pictures)
+
+    def check_cut(self, time_left: float, windows: int) -> None:
+        """Refuse at once a picture in the line that others keep from being answered in time.
+
+        Args:
+            time_left: seconds until its request's deadline.
+            windows: all but one.
+
+        Raises:
+            Unavailable: they do.
+        """
+        if self.inside > 1:
+            self._check_time(time_left, windows)
 
     def _check_time(self, time_left: float, pieces: int) -> None:
         if self._rate.seconds(self._rate.inside + pieces) > HEADROOM * time_left:

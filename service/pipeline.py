@@ -23,8 +23,9 @@ from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
-from service.source import Source, file_of, read
+from service.source import Source, file_of, read, size_of
 from service.tiling.cutter import Cutter
+from service.tiling.pace import Pace
 from service.tiling.plan import Tiling
 from service.visit import Visit
 from service.workshop import LARGE_PIXELS, Workshop
@@ -63,7 +64,8 @@ class Pipeline:
         self._settings = settings
         allow_pixels(settings.max_pixels)
         self._metrics = metrics
-        self._cutter = Cutter(engine, workshop, settings)
+        self._pace = Pace(engine)
+        self._cutter = Cutter(engine, workshop, settings, self._pace)
         # Not by way of `self`, which would be a circle of references: see `Engine`.
         self._places = Budget(lambda: 2 * (workshop.threads + engine.capacity))
         """Pictures that may be pixels: two for each thread and each picture in a batch. On a
@@ -78,6 +80,10 @@ class Pipeline:
         """Let a request for this model in: see `House.visit`."""
         return self.house.visit(self.line, timeout)
 
+    def size(self, source: Source) -> tuple[int, int]:
+        """What is known of a picture's size before it is decoded: see `size_of`."""
+        return size_of(source, self._settings)
+
     async def answer(
         self,
         source: Source,
@@ -85,6 +91,7 @@ class Pipeline:
         make: Callable[[Segmented], T],
         confidence: bool = False,
         tiling: Tiling | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
@@ -94,12 +101,13 @@ class Pipeline:
             make: runs off the event loop.
             confidence: whether what it is given should tell how sure the model is.
             tiling: how it is cut into windows; it is scaled to one if None.
+            check: raises what is wrong with a file for `make`; runs off the event loop.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
         """
         with self.house.queued(visit) as pieces, pieces.one():
-            return await self.answer_queued(source, visit, make, confidence, tiling)
+            return await self.answer_queued(source, visit, make, confidence, tiling, check)
 
     async def answer_queued(
         self,
@@ -108,10 +116,13 @@ class Pipeline:
         make: Callable[[Segmented], T],
         confidence: bool = False,
         tiling: Tiling | None = None,
+        check: Callable[[bytes], object] | None = None,
     ) -> T:
         """`answer` for a picture that has its place in the line."""
         try:
             async with asyncio.timeout(visit.time_left), AsyncExitStack() as places:
+                if check:
+                    await self._check(source, visit, check)
                 found = tiling and await self._segment_cut(source, visit, tiling, places)
                 if not found:
                     found = await self._segment_whole(source, visit, confidence, places)
@@ -124,6 +135,13 @@ class Pipeline:
         self._metrics.count_picture(self.engine.card.name, height * width)
         return made
 
+    async def _check(self, source: Source, visit: Visit, check: Callable[[bytes], object]) -> None:
+        def look() -> None:
+            self.size(source)  # whatever is wrong with the picture itself is told first
+            check(file_of(source))
+
+        await self.workshop.work(visit, "decode", look)
+
     async def _segment_cut(
         self, source: Source, visit: Visit, tiling: Tiling, places: AsyncExitStack
     ) -> Segmented | None:
@@ -135,16 +153,17 @@ class Pipeline:
             tiling: how it is to be cut.
             places: given back once the answer is made.
         """
-        again = partial(self._read, source)
-        picture, plan = await places.enter_async_context(self._cutter.opened(again, visit, tiling))
+        picture, cut = await places.enter_async_context(self._cutter.opened(source, visit, tiling))
+        plan = cut.plan
         if len(plan) == 1:
             await places.aclose()
             return None
         large = picture.width * picture.height > LARGE_PIXELS
         self.house.stretched |= large
-        layer = await self._cutter.segment(picture.image, plan, visit)
+        layer = await self._cutter.segment(picture.image, cut, visit)
         fitted = Fitted(picture.pixels, (plan.height, plan.width), (picture.height, picture.width))
         photo = picture.image if picture.whole and not large else None
+        again = partial(self._read, source)
         return Segmented(fitted, layer.ids, photo, again, layer.sure, file_of(source))
 
     async def _segment_whole(
@@ -178,6 +197,7 @@ class Pipeline:
         visit.bucket = Bucket(height, width)
         future = self.engine.submit(fitted.tensor, visit.deadline, confidence)
         answer = await asyncio.wrap_future(future)
+        self._pace.add(visit.bucket, answer)
         visit.batch = answer.batch
         visit.stages.add("queue", answer.queue_seconds, ago=answer.infer_seconds)
         visit.stages.add("infer", answer.infer_seconds)

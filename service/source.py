@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images.decode import Picture, decode, from_array
+from service.images.decode import LargePicture, Picture, decode, from_array
 from service.settings import Settings
 
 Source = bytes | NDArray[np.uint8]
@@ -19,6 +19,19 @@ def read(
     if isinstance(source, bytes):
         return decode(source, settings.max_pixels, enough, settings.formats, unasked)
     return from_array(source, settings.max_pixels)
+
+
+def size_of(source: Source, settings: Settings) -> tuple[int, int]:
+    """Height and width of a picture, by its header alone; of one that lies sideways, the reverse.
+
+    Raises:
+        RequestError: what the header tells is wrong with the picture.
+    """
+    try:
+        picture = read(source, settings, unasked=0)
+    except LargePicture as large:
+        return large.size
+    return picture.height, picture.width
 
 
 def file_of(source: Source) -> bytes:

@@ -15,6 +15,8 @@ class Visit:
     def __init__(self, line: Line, timeout: float) -> None:
         self.line = line
         """That of the model it means."""
+        self.timeout = timeout
+        """Seconds that the request may take from its beginning to its end."""
         self.stages = Stages()
         self._begun = time.monotonic()
         self.deadline = self._begun + timeout

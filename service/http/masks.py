@@ -31,7 +31,7 @@ PROBLEMS = described(
     (404, "unknown model"),
     (406, "no answer of a kind that Accept names"),
     (408, "the upload took too long"),
-    (413, "too many bytes or pixels"),
+    (413, "too many bytes, pixels or windows"),
     (415, "not an accepted image type"),
     (422, "undecodable image or invalid parameter"),
     (500, "the service or the model failed"),

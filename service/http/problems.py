@@ -28,6 +28,7 @@ STATUS: dict[type[errors.RequestError], int] = {
     errors.SlowUpload: 408,
     errors.TooManyBytes: 413,
     errors.TooManyPixels: 413,
+    errors.TooManyWindows: 413,
     errors.TooManyPictures: 413,
     errors.UnsupportedImage: 415,
     errors.UndecodableImage: 422,

@@ -15,8 +15,6 @@ from service.http.record import record_of
 from service.http.upload import read_upload
 from service.pipeline import Pipeline
 from service.recipes.recipe import Recipe
-from service.segmented import Segmented
-from service.tiling.plan import Tiling
 from service.visit import Visit
 
 T = TypeVar("T")
@@ -25,43 +23,24 @@ Read = Callable[[Request, int, Callable[[int], None]], Coroutine[Any, Any, bytes
 """Reads a body: see `read_upload`."""
 
 
-async def serve(
-    request: Request,
-    pipeline: Pipeline,
-    timeout: float | None,
-    make: Callable[[Segmented], T],
-    confidence: bool = False,
-    tiling: Tiling | None = None,
-) -> tuple[T, dict[str, str]]:
-    """Walk one request with one picture through the house: admit, read, segment, make the answer.
+async def respond(
+    request: Request, pipeline: Pipeline, timeout: float | None, recipe: Recipe
+) -> Response:
+    """The answer to a request with one picture.
 
     Args:
         request: its body has not been touched.
         pipeline: the model's.
         timeout: seconds that the request gives itself.
-        make: makes the answer, off the event loop.
-        confidence: whether what it is given should tell how sure the model is.
-        tiling: how the picture is cut into windows, if it is.
-
-    Returns:
-        What `make` made, and the headers that tell how long each stage took.
+        recipe: how the answer is made.
     """
-    return await walk(
-        request,
-        pipeline,
-        timeout,
-        lambda upload, visit: pipeline.answer(upload, visit, make, confidence, tiling),
-        read_upload,
-    )
 
+    async def work(upload: bytes, visit: Visit) -> bytes:
+        return await pipeline.answer(
+            upload, visit, recipe.make, recipe.confidence, recipe.tiling, recipe.check
+        )
 
-async def respond(
-    request: Request, pipeline: Pipeline, timeout: float | None, recipe: Recipe
-) -> Response:
-    """The answer to a request with one picture."""
-    data, timing = await serve(
-        request, pipeline, timeout, recipe.make, recipe.confidence, recipe.tiling
-    )
+    data, timing = await walk(request, pipeline, timeout, work, read_upload)
     return Response(data, media_type=recipe.media_type, headers={**timing, **recipe.headers})
 
 

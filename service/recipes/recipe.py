@@ -32,6 +32,8 @@ class Recipe:
     """How the picture is cut into windows, if it is."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What else an answer of its own is sent with."""
+    check: Callable[[bytes], object] | None = None
+    """Raises what is wrong with a file for this, before anything is computed."""
 
     @property
     def suffix(self) -> str:

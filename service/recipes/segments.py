@@ -82,27 +82,28 @@ class SegmentsQuery(CleanQuery):
 
         def write(found: Segmented) -> bytes:
             geometry: Geometry = "polygons" if self.geometry == "geojson" else self.geometry
-            place = self.place(found) if mapped else None
+            place = self.place(found.file) if mapped else None
             told = describe(cleaning.clean(found, card), card, geometry, self.tolerance, scores)
             if place:
                 return json.dumps(feature_collection(told, *place)).encode()
             return told.model_dump_json(exclude_none=True).encode()
 
         media_type = GEOJSON if mapped else "application/json"
-        return Recipe(write, media_type, scores, self.tiling)
+        check = self.place if mapped else None
+        return Recipe(write, media_type, scores, self.tiling, check=check)
 
-    def place(self, found: Segmented) -> tuple[Geotransform, int | None]:
+    def place(self, file: bytes) -> tuple[Geotransform, int | None]:
         """From the picture's pixels to the map, and the EPSG code of that if it is known.
 
-        As the request says, else as the picture's file does.
+        As the request says, else as the file does.
 
         Raises:
             InvalidParameter: neither does.
         """
         if self.geotransform is not None:
             return parse_geotransform(self.geotransform), None
-        if transform := read_geotransform(found.file):
-            return transform, read_epsg(found.file)
+        if transform := read_geotransform(file):
+            return transform, read_epsg(file)
         raise InvalidParameter(
             "geometry=geojson needs to know where the picture lies on the map: send a GeoTIFF, or "
             "add geotransform= with six numbers in GDAL's order"

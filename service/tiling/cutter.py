@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
@@ -16,15 +15,15 @@ from service.budget import Budget
 from service.engine.segmenter import Segmenter
 from service.engine.waiting import Answer
 from service.errors import InvalidParameter
-from service.images.decode import LargePicture, Picture
+from service.images.decode import Picture
 from service.settings import Settings
+from service.source import Source, read, size_of
+from service.tiling.admission import Admission, Cut
 from service.tiling.blend import Blend, Layer
+from service.tiling.pace import Pace
 from service.tiling.plan import Plan, Slot, Tiling, make_plan
 from service.visit import Visit
 from service.workshop import LARGE_PIXELS, Workshop
-
-Read = Callable[[int | None, int | None], Picture]
-"""Decodes the picture; takes `enough` and `unasked` of `service.images.decode.decode`."""
 
 
 class Cutter:
@@ -34,8 +33,12 @@ class Cutter:
     pictures come in between and its queue never fills with them.
     """
 
-    def __init__(self, engine: Segmenter, workshop: Workshop, settings: Settings) -> None:
+    def __init__(
+        self, engine: Segmenter, workshop: Workshop, settings: Settings, pace: Pace
+    ) -> None:
         self._engine = engine
+        self._pace = pace
+        self._admission = Admission(engine, settings, pace)
         self._workshop = workshop
         self._settings = settings
         self._places = Budget(lambda: min(2 * engine.capacity, settings.queue_limit))
@@ -43,74 +46,66 @@ class Cutter:
 
     @asynccontextmanager
     async def opened(
-        self, read: Read, visit: Visit, tiling: Tiling
-    ) -> AsyncIterator[tuple[Picture, Plan]]:
-        """Have room for a picture, the picture itself and a plan of its windows.
+        self, source: Source, visit: Visit, tiling: Tiling
+    ) -> AsyncIterator[tuple[Picture, Cut]]:
+        """Have room for a picture, the picture itself and where its windows lie.
 
         Args:
-            read: decodes the picture.
+            source: the picture.
             visit: the request.
             tiling: how it is to be cut.
 
         Raises:
             InvalidParameter: it is too large for that.
-            RequestError: whatever is wrong with the picture.
+            TooManyWindows: it would be too many, or too many for its time.
+            RequestError: whatever is wrong with the picture, or there is no time for it.
         """
-        work, max_pixels = self._workshop.work, self._settings.max_pixels
-        try:
-            ready = await work(visit, "decode", partial(read, None, 0))
-            size = ready.height, ready.width
-        except LargePicture as large:
-            size = large.size
-        height, width = scaled_size(size, tiling, max_pixels)
+        work, settings = self._workshop.work, self._settings
+        size = await work(visit, "decode", lambda: size_of(source, settings))
+        height, width = scaled_size(size, tiling, settings.max_pixels)
+        # It may lie sideways, which is not known before it is decoded.
+        cuts = (self._cut(size, tiling), self._cut(size[::-1], tiling))
+        self._admission.check(min(cuts, key=lambda cut: len(cut.plan)), visit)
         room = max(size[0] * size[1], height * width, LARGE_PIXELS)
         enough = max(height, width) if tiling.scale < 1 else None
         async with self._workshop.long_room.shared(room):
-            picture = await work(visit, "decode", lambda: scaled(read(enough, None), tiling))
-            visit.picture = picture.width, picture.height
-            yield picture, self._plan(picture, tiling)
-
-    def _plan(self, picture: Picture, tiling: Tiling) -> Plan:
-        buckets, limit = self._engine.buckets, self._settings.max_tiles
-        plan = make_plan(buckets, picture.image.height, picture.image.width, tiling.overlap)
-        if len(plan) > limit:
-            raise InvalidParameter(
-                f"tile: {picture.width} x {picture.height} pixels at tile={tiling.scale:g} are "
-                f"{len(plan)} windows of {plan.bucket}, and the limit is {limit}: ask for "
-                f"tile={self._possible(picture, tiling, len(plan)):g}"
+            picture = await work(
+                visit, "decode", lambda: scaled(read(source, settings, enough), tiling)
             )
-        return plan
+            visit.picture = picture.width, picture.height
+            cut = self._cut((picture.height, picture.width), tiling)
+            self._admission.check(cut, visit)
+            yield picture, cut
 
-    def _possible(self, picture: Picture, tiling: Tiling, windows: int) -> float:
-        """A scale at which there are not too many windows."""
-        limit, scale = self._settings.max_tiles, tiling.scale
-        while windows > limit:
-            scale *= 0.95 * math.sqrt(limit / windows)
-            scale = float(f"{scale:.2g}")
-            size = tiling._replace(scale=scale).size(picture.height, picture.width)
-            windows = len(make_plan(self._engine.buckets, *size, tiling.overlap))
-        return scale
+    def _cut(self, size: tuple[int, int], tiling: Tiling) -> Cut:
+        plan = make_plan(self._engine.buckets, *tiling.size(*size), tiling.overlap)
+        return Cut(size, tiling, plan)
 
-    async def segment(self, image: Image.Image, plan: Plan, visit: Visit) -> Layer:
+    async def segment(self, image: Image.Image, cut: Cut, visit: Visit) -> Layer:
         """The mask of a picture, from its windows.
 
         Args:
             image: the picture as it is to be cut.
-            plan: how.
+            cut: how.
             visit: the request.
 
         Raises:
+            TooManyWindows: as it goes, they turn out to take longer than the request may.
             RequestError: there is no time for it, or the model fails.
         """
+        plan = cut.plan
         visit.bucket, visit.windows = plan.bucket, len(plan)
         blend, row = Blend(plan, sure=self._engine.has_confidence), list[Layer]()
         windows = (self._compute(image, plan, slot, visit) for slot in plan.slots())
         with visit.line.cut(visit.time_left, len(plan) - 1) as pieces:
             async with aclosing(in_order(windows, self._places.amount)) as answers:
                 waiting_since = time.monotonic()
+                left = len(plan) - self._places.amount
                 async for answer in answers:
                     _count(answer, time.monotonic() - waiting_since, visit)
                     pieces.end(done=True)
+                    self._pace.add(plan.bucket, answer)
+                    self._admission.check_time(cut, left := left - 1, visit)
                     row.append(Layer(answer.mask, answer.confidence))
                     if len(row) == len(plan.lefts):
                         await self._workshop.work(visit, "encode", partial(blend.add_row, row))

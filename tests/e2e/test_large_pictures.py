@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +29,7 @@ from tests.service import pictures
 
 BUCKET = Bucket(129, 129)
 STREET = SAMPLE_PICTURE.read_bytes()
+SMALL = pictures.encoded(pictures.photo(60, 40), "PNG")
 MOST = 60
 """Windows; the sample takes 48 at its own size."""
 
@@ -108,7 +112,6 @@ def test_bad_pictures_are_refused_as_ever(caller: httpx.Client, case: str) -> No
         ("tile=nan", "tile"),
         ("tile=auto", "tile: 'auto' is not a number above 0, up to 4"),
         ("tile=1&overlap=0.6", "overlap"),
-        ("tile=2", r"windows of 129x129, and the limit is 60: ask for tile=1"),
     ],
 )
 def test_bad_parameters(caller: httpx.Client, query: str, detail: str) -> None:
@@ -116,8 +119,10 @@ def test_bad_parameters(caller: httpx.Client, query: str, detail: str) -> None:
 
 
 def test_what_it_says_to_ask_for_can_be_had(caller: httpx.Client) -> None:
-    refused = caller.post("/v1/mask?tile=4", content=STREET).json()["detail"]
-    found = re.search(r"ask for tile=([\d.]+)$", refused)
+    answer = caller.post("/v1/mask?tile=4", content=STREET)
+    assert_problem(answer, 413, "windows of 129x129, and the limit is 60: ask for tile=1")
+    assert answer.json()["reason"] == "too_many_windows"
+    found = re.search(r"ask for tile=([\d.]+)$", answer.json()["detail"])
     assert found
     assert caller.post(f"/v1/mask?tile={found[1]}", content=STREET).status_code == 200
 
@@ -175,7 +180,8 @@ def test_what_is_given_up_costs_the_model_nothing_more(caller: httpx.Client, how
     options: dict[str, Any] = {"content": STREET}
     if how == "deadline":
         answer = caller.post("/v1/mask?tile=1", headers={"X-Request-Timeout": "0.15"}, **options)
-        assert_problem(answer, 504, "deadline")
+        # Whether it is known already that there is no time depends on those before.
+        assert answer.json()["reason"] in ("deadline", "too_many_windows")
     else:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(
@@ -184,3 +190,51 @@ def test_what_is_given_up_costs_the_model_nothing_more(caller: httpx.Client, how
     wait_until_empty(caller)
     assert windows() - before < 48
     assert caller.post("/v1/mask", **options).status_code == 200
+
+
+def test_a_map_without_a_place_is_not_computed(caller: httpx.Client) -> None:
+    before = metric(caller, "deeplab_batch_size_count")
+    call = "segments?geometry=geojson&tile=1"
+    answer = caller.post(f"/v1/{call}", content=STREET)
+    assert_problem(answer, 422, "needs to know where the picture lies on the map")
+    assert_problem(caller.post(f"/v1/{call}", content=b"no picture"), 415, "not a picture")
+    files = [("file", ("street.jpg", STREET)), ("file", ("small.png", SMALL))]
+    several = caller.post(f"/v1/batch/{call}", files=files, headers={"Accept": "multipart/mixed"})
+    assert several.content.count(b"Status: 422") == 2
+    assert metric(caller, "deeplab_batch_size_count") == before
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[httpx.Client]:
+    """A server on which a window takes 0.2 s and a request has 10."""
+    code = (
+        "from benchmarks import imitation; imitation.RUN_SECONDS = 0.2; imitation.MAX_BATCH = 1; "
+        "imitation.main()"
+    )
+    flags = ("--buckets", "129x129", "--request-timeout", "10")
+    with (
+        serving(*flags, command=(sys.executable, "-c", code)) as running,
+        httpx.Client(base_url=running.url, timeout=60) as connected,
+    ):
+        yield connected
+
+
+def test_a_picture_that_cannot_be_in_time_is_not_computed(slow: httpx.Client) -> None:
+    """192 windows: the first time that is learned from the first few of them."""
+    for most in (30, 0):
+        before = metric(slow, "deeplab_batch_size_count")
+        answer = slow.post("/v1/mask?tile=2", content=STREET)
+        assert_problem(answer, 413, "are 192 windows of 129x129, which take about")
+        assert answer.json()["reason"] == "too_many_windows"
+        assert "Retry-After" not in answer.headers
+        assert metric(slow, "deeplab_batch_size_count") - before <= most
+    assert slow.post("/v1/mask?tile=0.3", content=STREET).status_code == 200
+
+
+def test_a_picture_of_several_that_cannot_be_in_time_leaves_the_others(slow: httpx.Client) -> None:
+    files = [("file", ("large.jpg", STREET)), ("file", ("small.png", SMALL))]
+    answer = slow.post("/v1/batch/mask?tile=2", files=files)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        listed = json.loads(archive.read("manifest.json"))["pictures"]
+    assert [picture["status"] for picture in listed] == [413, 200]
+    assert listed[0]["reason"] == "too_many_windows"

@@ -25,7 +25,7 @@ MODEL = "camvid-mobilenetv2"
 INFER = f"/v2/models/{MODEL}/infer"
 JPEG = pictures.encoded(pictures.photo(80, 60), "JPEG")
 KEY = "key-of-the-protocol-tests"
-LIMIT = 200_000
+LIMIT = 190_000
 IMAGE: dict[str, Any] = {"name": "image", "datatype": "UINT8", "shape": [1, 2, 2, 3]}
 ENCODED: dict[str, Any] = {"name": "encoded", "datatype": "BYTES", "shape": [1]}
 ROUTE = "/v2/models/{name}/infer"
@@ -206,17 +206,47 @@ def test_limits_are_named(client: httpx.Client) -> None:
     refused(client.post(INFER, content=body, headers=headers), 413, "the limit is 50000")
 
 
-def test_masks_of_a_batch_are_bounded_together(client: httpx.Client) -> None:
-    file = pictures.encoded(pictures.photo(200, 150), "JPEG")
-    element = struct.pack("<I", len(file)) + file
-    tensor: dict[str, Any] = {"name": "encoded", "datatype": "BYTES", "shape": [2]}
-    tensor["parameters"] = {"binary_data_size": 2 * len(element)}
-    body, headers = with_binary({"inputs": [tensor]}, element * 2)
-    refused(client.post(INFER, content=body, headers=headers), 413, "50000 pixels in all")
+def batches(client: httpx.Client) -> float:
+    """Batches that were computed so far."""
+    samples = read_metrics(client).items()
+    return sum(value for key, value in samples if key[0] == "deeplab_batch_size_count")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "status", "message"),
+    [
+        ([(200, 150), (200, 150)], 413, "50000 pixels in all"),
+        ([(250, 200)], 413, "more than 190000 bytes as JSON: ask for binary data"),
+        ([(80, 60), (60, 50)], 400, "several sizes (80x60, 60x50)"),
+    ],
+)
+def test_masks_that_could_not_be_sent_are_not_computed(
+    client: httpx.Client, sizes: list[tuple[int, int]], status: int, message: str
+) -> None:
+    files = [pictures.encoded(pictures.photo(*size), "JPEG") for size in sizes]
+    elements = b"".join(struct.pack("<I", len(file)) + file for file in files)
+    tensor = {**ENCODED, "shape": [len(sizes)]}
+    tensor["parameters"] = {"binary_data_size": len(elements)}
+    before = batches(client)
+    body, headers = with_binary({"inputs": [tensor]}, elements)
+    refused(client.post(INFER, content=body, headers=headers), status, message)
+    assert batches(client) == before
     pngs = {"inputs": [tensor], "outputs": [{"name": "png"}]}
-    body, headers = with_binary(pngs, element * 2)
+    body, headers = with_binary(pngs, elements)
     answer = client.post(INFER, content=body, headers=headers)
-    assert answer.json()["outputs"][0]["shape"] == [2]
+    assert answer.json()["outputs"][0]["shape"] == [len(sizes)]
+    assert batches(client) == before + len(sizes)
+
+
+def test_pixels_whose_mask_could_not_be_sent_are_not_computed(client: httpx.Client) -> None:
+    tensor = {**IMAGE, "shape": [2, 1, 24_000, 3], "parameters": {"binary_data_size": 144_000}}
+    before = batches(client)
+    for output in ("mask", "confidence"):
+        asked = {"inputs": [tensor], "outputs": [{"name": output}]}
+        body, headers = with_binary(asked, bytes(144_000))
+        answer = client.post(INFER, content=body, headers=headers)
+        refused(answer, 413, f"output '{output}' would be more than 190000 bytes as JSON")
+    assert batches(client) == before
 
 
 @pytest.mark.parametrize("path", ["/v2/nothing", f"{INFER}/x", "/v2/models", "/v2/"])

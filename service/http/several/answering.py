@@ -170,7 +170,7 @@ class SeveralResponse(Response):
             pipeline.house.hold(part, self._pictures.size(index))
             data = await asyncio.to_thread(self._pictures.read, index)
             return await pipeline.answer_queued(
-                data, part, recipe.make, recipe.confidence, recipe.tiling
+                data, part, recipe.make, recipe.confidence, recipe.tiling, recipe.check
             )
 
 

@@ -19,7 +19,7 @@ from service.http.v2.body import split, unpack
 from service.http.v2.describe import outputs_of
 from service.http.v2.inputs import read_pictures
 from service.http.v2.messages import CONFIDENCE, InferRequest, parse
-from service.http.v2.outputs import Made, Maker, choose_outputs, write
+from service.http.v2.outputs import Made, Maker, choose_outputs, refuse_too_much, write
 from service.pipeline import Pipeline
 from service.preferences import parse_preferences
 from service.source import Source
@@ -60,15 +60,18 @@ async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit
     house.hold(visit, (0 if data is body else len(data)) + len(text))
     max_batch = pipeline.several.pictures
 
-    def read() -> tuple[InferRequest, list[Source]]:
+    def read() -> tuple[InferRequest, list[Source], dict[str, bool]]:
         asked, numbers = parse(text)
-        return asked, read_pictures(asked, numbers, binary, max_batch, pipeline.max_pixels)
+        outputs = choose_outputs(asked, [tensor.name for tensor in outputs_of(pipeline.engine)])
+        pictures = read_pictures(asked, numbers, binary, max_batch, pipeline.max_pixels)
+        sizes = [pipeline.size(picture) for picture in pictures]
+        refuse_too_much(outputs, sizes, pipeline.max_pixels, pipeline.max_bytes)
+        return asked, pictures, outputs
 
-    asked, pictures = await work(visit, "decode", read)
-    outputs = choose_outputs(asked, [tensor.name for tensor in outputs_of(pipeline.engine)])
+    asked, pictures, outputs = await work(visit, "decode", read)
     if asked.timeout:
         visit.deadline = min(visit.deadline, time.monotonic() + asked.timeout)
-    maker = Maker(outputs, card.palette, pipeline.max_pixels)
+    maker = Maker(outputs, card.palette)
     made = await segment_all(pipeline, pictures, visit, maker)
     head = {"model_name": card.name, "model_version": str(pipeline.engine.version)}
     if asked.id is not None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,31 +47,46 @@ def choose_outputs(request: InferRequest, offered: Sequence[str]) -> dict[str, b
     return chosen
 
 
-@dataclass
+def refuse_too_much(
+    outputs: dict[str, bool], sizes: Sequence[tuple[int, int]], max_pixels: int, max_json: int
+) -> None:
+    """Refuse masks that could not be sent, before anything is computed.
+
+    Args:
+        outputs: names of the outputs, and whether as binary data.
+        sizes: height and width of each picture; of one that lies sideways, the reverse.
+        max_pixels: of all masks of the answer together, since they are in memory at the same time.
+        max_json: bytes of a tensor in JSON at most.
+
+    Raises:
+        TooManyPixels: more than `max_pixels`.
+        InvalidParameter: masks of several sizes cannot be one tensor.
+        TooManyBytes: more than `max_json`.
+    """
+    masks = [name for name in outputs if name in (MASK, CONFIDENCE)]
+    pixels = sum(height * width for height, width in sizes)
+    if masks and pixels > max_pixels:
+        raise TooManyPixels(
+            f"the masks of this request have more than {max_pixels} pixels in all: "
+            f"send fewer pictures at once, or ask for the output {PNG!r}"
+        )
+    # Which of them lie sideways, their headers need not tell.
+    alike = {(min(size), max(size)): size for size in sizes}
+    for name in masks:
+        _check_one_size(name, alike.values())
+        if not outputs[name]:
+            _check_json(name, pixels * IN_JSON.itemsize, max_json)
+
+
+@dataclass(frozen=True)
 class Maker:
     """Makes the outputs of one picture after the other; for several threads."""
 
     outputs: dict[str, bool]
     palette: Sequence[Colour]
-    max_pixels: int
-    """Of all masks of the answer together, since they are in memory at the same time."""
-    _pixels: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, found: Segmented) -> Made:
-        """The outputs of one picture.
-
-        Raises:
-            TooManyPixels: with it, the answer would become too large.
-        """
-        height, width = found.size
-        with self._lock:
-            self._pixels += height * width
-            if self._pixels > self.max_pixels and {MASK, CONFIDENCE} & self.outputs.keys():
-                raise TooManyPixels(
-                    f"the masks of this request have more than {self.max_pixels} pixels in all: "
-                    f"send fewer pictures at once, or ask for the output {PNG!r}"
-                )
+        """The outputs of one picture."""
         made: Made = {}
         for name in self.outputs:
             if name == CONFIDENCE:
@@ -123,13 +137,7 @@ def _describe(name: str, made: Sequence[Mask | bytes]) -> tuple[dict[str, Any], 
         parts = [LENGTH.pack(len(file)) + file for file in files]
         return {"name": name, "datatype": "BYTES", "shape": [len(files)]}, parts
     masks = [part for part in made if not isinstance(part, bytes)]
-    shapes = dict.fromkeys(mask.shape for mask in masks)
-    if len(shapes) > 1:
-        found = ", ".join(f"{width}x{height}" for height, width in list(shapes)[:4])
-        raise InvalidParameter(
-            f"output {name!r}: pictures of several sizes ({found}) do not make one tensor; "
-            f"ask for the output {PNG!r}, or send them apart"
-        )
+    _check_one_size(name, dict.fromkeys(mask.shape for mask in masks))
     shape = [len(masks), *masks[0].shape]
     return {"name": name, "datatype": "UINT8", "shape": shape}, [mask.tobytes() for mask in masks]
 
@@ -137,12 +145,26 @@ def _describe(name: str, made: Sequence[Mask | bytes]) -> tuple[dict[str, Any], 
 def _in_json(description: dict[str, Any], parts: Sequence[bytes], max_json: int) -> bytes:
     """The elements of a tensor, separated by commas; files become Base64 text."""
     files = description["datatype"] == "BYTES"
-    if sum(map(len, parts)) * (2 if files else IN_JSON.itemsize) > max_json:
-        raise TooManyBytes(
-            f"output {description['name']!r} would be more than {max_json} bytes as JSON: ask "
-            "for binary data"
-        )
     if files:
+        _check_json(description["name"], 2 * sum(map(len, parts)), max_json)
         description["parameters"] = {"content_type": "base64"}
         return b", ".join(b'"%b"' % base64.b64encode(part[LENGTH.size :]) for part in parts)
     return b"".join(IN_JSON[np.frombuffer(part, np.uint8)].tobytes() for part in parts)[:-1]
+
+
+def _check_one_size(name: str, sizes: Iterable[tuple[int, ...]]) -> None:
+    """Refuse masks that are not all of one size; `sizes` has each once."""
+    found = [f"{width}x{height}" for height, width in sizes]
+    if len(found) > 1:
+        raise InvalidParameter(
+            f"output {name!r}: pictures of several sizes ({', '.join(found[:4])}) do not make one "
+            f"tensor; ask for the output {PNG!r}, or send them apart"
+        )
+
+
+def _check_json(name: str, size: int, limit: int) -> None:
+    """Refuse a tensor of so many bytes as JSON."""
+    if size > limit:
+        raise TooManyBytes(
+            f"output {name!r} would be more than {limit} bytes as JSON: ask for binary data"
+        )
