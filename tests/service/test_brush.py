@@ -32,7 +32,7 @@ def test_what_is_written_is_read_again(mask: np.ndarray) -> None:
 
 
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_mask_is(mask: np.ndarray) -> None:
     assert same(mask, decode(brush_run_lengths(mask)))
 
