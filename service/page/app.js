@@ -66,7 +66,9 @@ async function answer(picture, signal) {
   image ??= await drawnByTheService(sent, signal);
   if (signal.aborted) return photo.close(image);
   photo.close(shown?.image);
-  shown = { name: picture.name, image, mask, sent, bytes, scaled, parameters: models.parameters };
+  // Another model's mask of the same picture is compared at the same place.
+  if (shown?.picture !== picture) stage.fit();
+  shown = { picture, name: picture.name, image, mask, sent, bytes, scaled, parameters: models.parameters };
   show(stagesOf(reply), total);
 }
 
