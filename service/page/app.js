@@ -55,7 +55,7 @@ async function answer(picture, signal) {
   // A model may have been replaced since, with other classes.
   let [image] = await Promise.all([photo.open(picture), models.load()]);
   const scaled = image && find("scale").checked && photo.isLarge(image, picture.size, maxBytes);
-  const sent = scaled ? await photo.shrink(image) : picture;
+  const sent = scaled ? await photo.shrink(image, maxBytes) : picture;
   if (signal.aborted) return photo.close(image);
   say(`Waiting for the answer to ${picture.name} …`);
   const started = performance.now();

@@ -125,6 +125,12 @@ def test_a_file_larger_than_the_service_takes_is_made_smaller(inside: Visit) -> 
     inside.choose("noise.png", large)
     inside.wait("noise.png")
     assert painted(inside).shape == (400, 600, 4)
+    # As a JPEG of its own size it would still be too large.
+    inside.choose("more.png", pictures.encoded(pictures.noise(1200, 800), "PNG"))
+    inside.wait("more.png")
+    height, width = painted(inside).shape[:2]
+    assert width < 1200
+    assert width / height == pytest.approx(1.5, abs=0.01)
 
 
 def test_without_documentation_there_is_no_link_to_it(inside: Visit) -> None:
