@@ -75,8 +75,9 @@ export class Zoom {
   /** Zoom so that what is seen at one place in the view comes to lie at another. */
   #set(scale, from, to = from) {
     const place = this.toPicture(from);
-    const { clientWidth, style, classList } = this.#element;
-    const most = Math.max(1, (LARGEST * this.#pixels) / clientWidth);
+    const { style, classList } = this.#element;
+    const { width } = this.#element.getBoundingClientRect();
+    const most = Math.max(1, (LARGEST * this.#pixels) / width);
     this.scale = clamp(scale, 1, most);
     this.#corner = place.map((value, axis) =>
       clamp(value - to[axis] / this.scale, 0, 1 - 1 / this.scale),
@@ -89,7 +90,7 @@ export class Zoom {
     // A disabled button would lose the focus.
     find("zoom-in").setAttribute("aria-disabled", this.scale === most);
     for (const id of ["zoom-out", "zoom-fit"]) find(id).setAttribute("aria-disabled", whole);
-    const percent = Math.round((100 * this.scale * clientWidth) / this.#pixels);
+    const percent = Math.round((100 * this.scale * width) / this.#pixels);
     find("zoom").textContent = `Zoom ${percent} %${whole ? ", all of it" : ""}`;
     this.onChange();
   }
