@@ -91,7 +91,7 @@ export class Zoom {
     find("zoom-in").setAttribute("aria-disabled", this.scale === most);
     for (const id of ["zoom-out", "zoom-fit"]) find(id).setAttribute("aria-disabled", whole);
     const percent = Math.round((100 * this.scale * width) / this.#pixels);
-    find("zoom").textContent = `Zoom ${percent} %${whole ? ", all of it" : ""}`;
+    find("zoom").textContent = `Zoom ${percent} %${whole ? ", whole" : ""}`;
     this.onChange();
   }
 
@@ -125,11 +125,6 @@ export class Zoom {
     });
     for (const kind of ["pointerup", "pointercancel"]) {
       element.addEventListener(kind, (event) => pointers.delete(event.pointerId));
-    }
-    // One finger may scroll the page, two are for the picture.
-    for (const kind of ["touchstart", "touchmove"]) {
-      const hold = (event) => event.touches.length > 1 && event.preventDefault();
-      element.addEventListener(kind, hold, { passive: false });
     }
   }
 
