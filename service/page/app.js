@@ -55,7 +55,7 @@ async function answer(picture, signal) {
   // A model may have been replaced since, with other classes.
   let [image] = await Promise.all([photo.open(picture), models.load()]);
   const scaled = image && find("scale").checked && photo.isLarge(image, picture.size, maxBytes);
-  const sent = scaled ? await photo.shrink(image) : picture;
+  const sent = scaled ? await photo.shrink(image, maxBytes) : picture;
   if (signal.aborted) return photo.close(image);
   say(`Waiting for the answer to ${picture.name} …`);
   const started = performance.now();
@@ -66,7 +66,9 @@ async function answer(picture, signal) {
   image ??= await drawnByTheService(sent, signal);
   if (signal.aborted) return photo.close(image);
   photo.close(shown?.image);
-  shown = { name: picture.name, image, mask, sent, bytes, scaled, parameters: models.parameters };
+  // Another model's mask of the same picture is compared at the same place.
+  if (shown?.picture !== picture) stage.fit();
+  shown = { picture, name: picture.name, image, mask, sent, bytes, scaled, parameters: models.parameters };
   show(stagesOf(reply), total);
 }
 

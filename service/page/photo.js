@@ -31,13 +31,19 @@ export function isLarge(image, bytes, maxBytes) {
   return image.naturalWidth * image.naturalHeight > PIXELS || bytes > maxBytes;
 }
 
-/** The picture as a JPEG of at most `PIXELS` pixels, never larger than it was. */
-export async function shrink(image) {
+/** The picture as a JPEG of at most `PIXELS` pixels and that many bytes, never larger than it was. */
+export async function shrink(image, maxBytes) {
   const { naturalWidth: width, naturalHeight: height } = image;
-  const factor = Math.min(1, Math.sqrt(PIXELS / (width * height)));
   const canvas = document.createElement("canvas");
-  draw(image, canvas, Math.floor(width * factor), Math.floor(height * factor));
-  return encode(canvas, "image/jpeg");
+  let factor = Math.min(1, Math.sqrt(PIXELS / (width * height)));
+  let blob;
+  // How many bytes a pixel takes differs between browsers, and is known afterwards.
+  do {
+    draw(image, canvas, Math.floor(width * factor), Math.floor(height * factor));
+    blob = await encode(canvas, "image/jpeg");
+    factor *= 0.8;
+  } while (blob.size > maxBytes && canvas.width * canvas.height > 1);
+  return blob;
 }
 
 /** Draw a picture onto a canvas of that size, on white as the service does. */

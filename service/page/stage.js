@@ -1,8 +1,7 @@
 /** The picture on the page: photo below, mask above, wipe, and the class under the pointer. */
 
-import { draw } from "./photo.js";
+import { Zoom } from "./zoom.js";
 
-const LONGEST = 2560;
 const STEPS = 50;
 const GAP = 16;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -17,6 +16,9 @@ export class Stage {
   #tip = find("tip");
   #cross = find("cross");
   #divider = find("divider");
+  #zoom = new Zoom(this.#element);
+  /** Where the pointer was last. */
+  #pointer = null;
   /** Called with the percentage that the divider is dragged to. */
   onWipe = () => {};
 
@@ -36,7 +38,8 @@ export class Stage {
       this.#divider.setPointerCapture(event.pointerId);
     });
     this.#divider.addEventListener("pointermove", (event) => this.#drag(event));
-    new ResizeObserver(() => this.#sharpen()).observe(element);
+    this.#zoom.anchor = () => (this.#cross.hidden ? [0.5, 0.5] : this.#zoom.toView(this.#place));
+    this.#zoom.onChange = () => this.#follow();
   }
 
   /** The canvas that the chosen classes are painted on. */
@@ -45,19 +48,24 @@ export class Stage {
   }
 
   show(image, mask, hidden) {
-    const { naturalWidth: width, naturalHeight: height } = image;
-    const factor = Math.min(1, LONGEST / Math.max(width, height));
-    draw(image, find("photo"), Math.round(width * factor), Math.round(height * factor));
+    image.id = "photo";
+    image.alt = "";
+    find("photo").replaceWith(image);
     this.#mask = mask;
     this.#place = [0.5, 0.5];
-    this.#element.style.setProperty("--ratio", width / height);
+    this.#element.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
     this.#leave();
     this.repaint(hidden);
-    this.#sharpen();
+    this.#zoom.begin(image.naturalWidth);
   }
 
   repaint(hidden) {
     this.#mask.paint(this.#canvas, hidden);
+  }
+
+  /** Show all of the picture. */
+  fit() {
+    this.#zoom.fit();
   }
 
   /** @param {number} alpha 0 is the photo, 1 the mask */
@@ -65,52 +73,51 @@ export class Stage {
     this.#canvas.style.opacity = alpha;
   }
 
-  /** @param {number} percent how far from the left the bare photo reaches */
+  /** @param {number} percent how far from the left of the view the bare photo reaches */
   setWipe(percent) {
-    this.#canvas.style.clipPath = `inset(0 0 0 ${percent}%)`;
-    this.#divider.style.left = `${percent}%`;
+    this.#element.style.setProperty("--wipe", percent / 100);
     this.#divider.hidden = percent === 0;
   }
 
-  /** Hard edges where a pixel of the mask is larger than one of the screen. */
-  #sharpen() {
-    const shown = this.#element.clientWidth * devicePixelRatio;
+  /** Another part of the picture is seen. */
+  #follow() {
+    // Hard edges where a pixel of the mask is larger than one of the screen.
+    const shown = this.#zoom.scale * this.#element.clientWidth * devicePixelRatio;
     this.#canvas.classList.toggle("sharp", this.#canvas.width < shown);
+    if (this.#tip.hidden) return;
+    if (this.#cross.hidden) this.#point(this.#pointer);
+    else this.#tell(...this.#place);
   }
 
   #drag(event) {
     if (!this.#divider.hasPointerCapture(event.pointerId)) return;
-    const [x] = this.#fractions(event);
+    const [x] = this.#zoom.locate(event);
     // At 0 the wipe is off, and there would be nothing left to drag.
     this.onWipe(Math.min(100, Math.max(1, Math.round(x * 100))));
   }
 
-  /** Where a pointer is, as fractions of width and height. */
-  #fractions(event) {
-    const area = this.#element.getBoundingClientRect();
-    return [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
-  }
-
   #point(event) {
-    const [x, y] = this.#fractions(event);
-    if (!this.#mask || x < 0 || y < 0 || x >= 1 || y >= 1) return;
+    const place = this.#zoom.locate(event);
+    if (!this.#mask || place.some((value) => value < 0 || value >= 1)) return;
+    this.#pointer = event;
     this.#cross.hidden = true;
-    this.#tell(x, y);
+    this.#tell(...this.#zoom.toPicture(place));
   }
 
   #press(event) {
     if (event.key === "Escape") this.#leave();
     const step = ARROWS[event.key];
-    if (!step || !this.#mask) return;
+    if (!step || !this.#mask || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     const sizes = [this.#mask.width, this.#mask.height];
     this.#place = this.#place.map((value, axis) => {
       const size = sizes[axis];
-      const pixels = event.shiftKey ? 1 : Math.max(1, Math.round(size / STEPS));
+      const pixels = event.shiftKey ? 1 : Math.max(1, Math.round(size / STEPS / this.#zoom.scale));
       const pixel = Math.floor(value * size) + step[axis] * pixels;
       return (Math.min(size - 1, Math.max(0, pixel)) + 0.5) / size;
     });
     this.#cross.hidden = false;
+    this.#zoom.reveal(this.#place);
     // A screen reader is told here, where the pointer's wanderings would be too much.
     find("spoken").textContent = this.#tell(...this.#place);
   }
@@ -125,7 +132,8 @@ export class Stage {
     this.#cross.style.left = `${x * 100}%`;
     this.#cross.style.top = `${y * 100}%`;
     this.#tip.hidden = false;
-    this.#put(x * this.#element.clientWidth, y * this.#element.clientHeight);
+    const [left, top] = this.#zoom.toView(this.#place);
+    this.#put(left * this.#element.clientWidth, top * this.#element.clientHeight);
     return name;
   }
 

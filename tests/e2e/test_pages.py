@@ -21,6 +21,7 @@ from service.http.journal import Journal
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from tests.e2e.conftest import SERVE, Server, serving
+from tests.e2e.page.conftest import BROWSERS
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -67,12 +68,13 @@ def test_the_page_s_policy_allows_what_is_on_it_and_no_more(client: httpx.Client
 
 
 def test_a_browser_shows_the_page_under_that_policy(server: Server) -> None:
-    browser = shutil.which("chromium-headless-shell")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        pytest.skip("there is no chromium-headless-shell")
+        pytest.skip(f"there is no browser: none of {', '.join(BROWSERS)}")
     done = subprocess.run(
         [
             browser,
+            "--headless",
             "--no-sandbox",
             "--disable-gpu",
             "--enable-logging=stderr",

@@ -92,6 +92,8 @@ def test_a_model_and_its_version_are_chosen(inside: Visit) -> None:
     assert names == ["other", "other, version 1", "street"]
     assert chooser.input_value() == "2"
     assert "model=street" in inside.asked[-1]
+    inside.page.click("#zoom-in")
+    zoom = inside.page.inner_text("#zoom")
     for label, query in (("other", "model=other"), (names[1], "model=other&version=1")):
         with inside.page.expect_response("**/v1/mask**") as answer:
             chooser.select_option(label=label)
@@ -99,6 +101,8 @@ def test_a_model_and_its_version_are_chosen(inside: Visit) -> None:
         assert answer.value.url.endswith(f"?{query}")
         expect(inside.page.locator("#curl")).to_contain_text(query)
         expect(inside.page.locator("#busy")).to_be_hidden()
+        # The same place is looked at, for comparison.
+        assert inside.page.inner_text("#zoom") == zoom
 
 
 def test_a_picture_that_the_browser_cannot_show_is_shown_all_the_same(inside: Visit) -> None:
@@ -121,6 +125,12 @@ def test_a_file_larger_than_the_service_takes_is_made_smaller(inside: Visit) -> 
     inside.choose("noise.png", large)
     inside.wait("noise.png")
     assert painted(inside).shape == (400, 600, 4)
+    # As a JPEG of its own size it would still be too large.
+    inside.choose("more.png", pictures.encoded(pictures.noise(1200, 800), "PNG"))
+    inside.wait("more.png")
+    height, width = painted(inside).shape[:2]
+    assert width < 1200
+    assert width / height == pytest.approx(1.5, abs=0.01)
 
 
 def test_without_documentation_there_is_no_link_to_it(inside: Visit) -> None:
