@@ -18,6 +18,7 @@ from service.http.schemas import Placed
 
 SERVE = (str(Path(sys.executable).with_name("deeplab-serve")),)
 IMITATION = (sys.executable, "-m", "benchmarks.imitation")
+TICKS = tree.TICKS
 
 
 @dataclass(frozen=True)

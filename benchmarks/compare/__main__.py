@@ -83,7 +83,6 @@ def _run(arguments: list[str]) -> None:
         measure = getattr(parts, part)
         say(f"\n{part}: {measure.__doc__}")
         bench.choose(imitation=part == "imitation")
-        parts.check(bench, imitation=part == "imitation")
         results[part] = measure(bench)
         settings = {
             f"{name}{'/imitation' * slept}": str(each.setting)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.compare.launch import NotStarted, Started, free_port, started
 from benchmarks.compare.orders import Orders, Setting
 from benchmarks.compare.rivals import RIVALS, Rival
@@ -25,6 +28,10 @@ class Tried:
     rate: float
 
 
+class OtherMask(Exception):
+    """A server's mask is not deeplab-serve's."""
+
+
 @dataclass
 class Bench:
     """One run of the comparison."""
@@ -39,6 +46,8 @@ class Bench:
     jpeg: bytes = field(default_factory=lambda: photo(1280, 720))
     best: dict[tuple[str, bool], Tried] = field(default_factory=dict)
     """By name and whether the model is the imitation."""
+    masks: dict[bool, NDArray[np.uint8]] = field(default_factory=dict)
+    """That of the first server, which is deeplab-serve, by whether it is the imitation's."""
 
     @contextmanager
     def serving(
@@ -48,13 +57,21 @@ class Bench:
         setting: Setting | None = None,
         deadline: float | None = None,
     ) -> Iterator[Started]:
-        """A running server, with its best setting if none is given."""
+        """A running server, with its best setting if none is given.
+
+        Raises:
+            NotStarted: it gives no mask.
+            OtherMask: its mask is not that of deeplab-serve, pixel for pixel.
+        """
         tried = self.best[rival.name, imitation] if setting is None else Tried(setting, 0.0)
         limit = max(1, int(tried.rate * deadline)) if deadline else None
         orders = Orders(
             free_port(), str(self.model), tried.setting, imitation, deadline=deadline, limit=limit
         )
         with started(rival, orders, self.jpeg) as server:
+            wanted = self.masks.setdefault(imitation, server.mask)
+            if server.mask.shape != wanted.shape or (server.mask != wanted).any():
+                raise OtherMask(f"the mask of {rival.title} is not that of deeplab-serve")
             yield server
 
     def press(self, server: Started, clients: int, seconds: float) -> Load:

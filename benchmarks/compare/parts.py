@@ -24,25 +24,6 @@ Figures = dict[str, list[dict[str, Any]]]
 """By server, those of each turn."""
 
 
-class OtherMask(Exception):
-    """A server's mask is not deeplab-serve's."""
-
-
-def check(bench: Bench, imitation: bool) -> None:
-    """Compare the mask of each server with ours, pixel for pixel.
-
-    Raises:
-        OtherMask: one is another.
-    """
-    with bench.serving(RIVALS[OURS], imitation) as ours:
-        wanted = ours.mask
-    for rival in bench.rivals:
-        with bench.serving(rival, imitation) as server:
-            if server.mask.shape != wanted.shape or (server.mask != wanted).any():
-                raise OtherMask(f"the mask of {rival.title} is not that of deeplab-serve")
-    bench.say(f"the masks of {len(bench.rivals)} servers are the same, pixel for pixel")
-
-
 def real(bench: Bench) -> Figures:
     """The real model: launch, throughput, latency, memory."""
     figures: Figures = defaultdict(list)

@@ -74,7 +74,10 @@ if __name__ == "__main__":
         },
         logging_config={"log_level": "ERROR", "enable_access_log": False},
     )
-    whole = SETTING.batch == 1
-    serve.run(Whole.bind() if whole else Pictures.bind(Model.bind()), route_prefix="/mask")
+    whole: Any = Whole
+    pictures: Any = Pictures
+    model: Any = Model
+    application = whole.bind() if SETTING.batch == 1 else pictures.bind(model.bind())
+    serve.run(application, route_prefix="/mask")
     while True:
         time.sleep(1)
