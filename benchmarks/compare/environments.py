@@ -35,12 +35,14 @@ def _install(rival: Rival) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write("\n".join(shared_versions(ROOT / "constraints.txt")))
         constraints.flush()
-        pip = (str(rival.python), "-m", "pip", "--disable-pip-version-check", "install", "-q")
-        subprocess.run(  # noqa: S603 - our own command
-            [*pip, "-c", constraints.name, *rival.pins, "-e", f"{ROOT}[cpu]"],
-            check=True,
-            stdout=sys.stderr,
-        )
+        _pip(rival, "-c", constraints.name, *rival.pins, "-e", f"{ROOT}[cpu]")
+    if rival.overrides:
+        _pip(rival, "--no-deps", *rival.overrides)
+
+
+def _pip(rival: Rival, *arguments: str) -> None:
+    command = (str(rival.python), "-m", "pip", "--disable-pip-version-check", "install", "-q")
+    subprocess.run([*command, *arguments], check=True, stdout=sys.stderr)  # noqa: S603 - our own
 
 
 def shared_versions(constraints: Path) -> list[str]:

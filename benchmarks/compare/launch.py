@@ -23,7 +23,7 @@ from benchmarks.compare.orders import Orders
 from benchmarks.compare.rivals import ROOT, Rival
 from benchmarks.load import Ask, Connection, Reply
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
 ANSWER_SECONDS = 20.0
@@ -72,7 +72,7 @@ def started(rival: Rival, orders: Orders, jpeg: bytes) -> Iterator[Started]:
     """Start a server, wait for its first mask, stop it at the end.
 
     Raises:
-        NotStarted: it has ended, or gives no mask within a minute.
+        NotStarted: it has ended, or gives no mask within two minutes.
     """
     with tempfile.TemporaryFile("w+") as log:
         launched = time.perf_counter()

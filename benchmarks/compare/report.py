@@ -39,11 +39,11 @@ def ratio(figures: Figures, name: str, pick: Pick) -> str:
     """What a server has of deeplab-serve's figure, turn by turn."""
     if OURS not in figures or name == OURS:
         return ""
-    pairs = zip(figures[name], figures[OURS], strict=False)
+    own = {row["turn"]: pick(row) for row in figures[OURS]}
     ratios = [
         theirs / ours
-        for row, own in pairs
-        if (theirs := pick(row)) is not None and (ours := pick(own))
+        for row in figures[name]
+        if (theirs := pick(row)) is not None and (ours := own.get(row["turn"]))
     ]
     return f", {statistics.median(ratios):.2f}" if ratios else ""
 

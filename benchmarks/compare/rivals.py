@@ -57,6 +57,8 @@ class Rival:
     """How it is told how long an answer is of use."""
     pins: tuple[str, ...] = ()
     """What its environment has beside this project."""
+    overrides: tuple[str, ...] = ()
+    """What is installed last, whatever others ask for."""
     own: bool = False
     """Whether it runs in this environment."""
     path: str = "/mask"
@@ -122,6 +124,8 @@ RIVALS = {
             "Triton (PyTriton)",
             "queue policy: timeout and size",
             pins=("nvidia-pytriton==0.7.0",),
+            # Its stub reads arrays as NumPy 1 lays them out, and takes those of NumPy 2 for others.
+            overrides=("numpy==1.26.4",),
             path="/v2/models/mask/infer",
             # Its shared memory fails under Python 3.11.7 and newer, which its stub is older than.
             environment={"PYTRITON_NO_TENSORSTORE": "1"},
