@@ -74,7 +74,10 @@ def started(rival: Rival, orders: Orders, jpeg: bytes) -> Iterator[Started]:
     Raises:
         NotStarted: it has ended, or gives no mask within two minutes.
     """
-    with tempfile.TemporaryFile("w+") as log:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
         launched = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603 - our own command
             rival.command(orders),
@@ -84,6 +87,7 @@ def started(rival: Rival, orders: Orders, jpeg: bytes) -> Iterator[Started]:
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
+                "TMPDIR": folder,
                 "PATH": f"{rival.python.parent}{os.pathsep}{os.environ['PATH']}",
                 **rival.environment,
                 **orders.environment,

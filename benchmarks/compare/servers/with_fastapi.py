@@ -22,12 +22,13 @@ def make_app() -> FastAPI:
 
 if __name__ == "__main__":
     orders = given()
+    workers = orders.setting.workers
     uvicorn.run(
         "benchmarks.compare.servers.with_fastapi:make_app",
         factory=True,
         port=orders.port,
-        workers=orders.setting.workers,
-        limit_concurrency=orders.limit,
+        workers=workers,
+        limit_concurrency=orders.limit and 1 + orders.limit // workers,  # of each worker
         log_level="error",  # a warning for each request that it refuses
         access_log=False,
     )
