@@ -91,8 +91,8 @@ class Connection:
 
 async def _skip_body(reader: asyncio.StreamReader, head: bytes) -> None:
     """Read what follows the head of an answer, of a known length or in chunks."""
-    if b"content-length:" in head:
-        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+    if b"\r\ncontent-length:" in head:
+        length = int(head.split(b"\r\ncontent-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
     elif b"transfer-encoding: chunked" in head:
         size = -1

@@ -39,7 +39,7 @@ def reply(status: int, seconds: float, started: float = 0.0) -> Reply:
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers in chunks; what it is to do stands in the body."""
+    """Answers in chunks, or of a length; what it is to do stands in the body."""
 
     protocol_version = "HTTP/1.1"
 
@@ -49,6 +49,12 @@ class Server(BaseHTTPRequestHandler):
             sleep(2)
         with suppress(BrokenPipeError):  # the client has given up
             self.send_response(503 if wanted == "refuse" else 200)
+            if wanted == "count":
+                self.send_header("Inference-Header-Content-Length", "3")
+                self.send_header("Content-Length", "8")
+                self.end_headers()
+                self.wfile.write(b"abcdefgh")
+                return
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.wfile.write(b"3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n")
@@ -130,6 +136,18 @@ def test_a_real_answer_is_judged(wanted: str, kind: str) -> None:
         load = asyncio.run(open_loop(url, ask, rate=40, seconds=0.3, grace=0.4))
     found = judge(load, of_use=0.3, seconds=0.3)
     assert getattr(found, kind) == found.offered > 0
+
+
+@pytest.mark.parametrize("wanted", ["answer", "count"])
+def test_answers_on_one_connection_are_read_to_their_end(wanted: str) -> None:
+    async def statuses(url: str) -> list[int]:
+        connection = Connection(url)
+        replies = [await connection.post("/", wanted.encode()) for _ in range(3)]
+        connection.close()
+        return [reply.status for reply in replies]
+
+    with fake_server() as url:
+        assert asyncio.run(statuses(url)) == [200] * 3
 
 
 def test_nobody_listening_is_a_failure() -> None:
