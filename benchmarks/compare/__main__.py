@@ -69,7 +69,7 @@ def _run(arguments: list[str]) -> None:
     parser.add_argument("--part", choices=PARTS, action="append", help="only this one")
     parser.add_argument("--model", type=Path, default=BUILT_IN_MODEL, help="file to serve")
     parser.add_argument("--quick", action="store_true", help="one short turn, noisier")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a measurement")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a measurement")
     parser.add_argument("--turns", type=int, default=3, help="of each server")
     parser.add_argument("--out", type=Path, default=Path("compare.json"), help="file of figures")
     chosen = parser.parse_args(arguments)

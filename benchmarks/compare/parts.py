@@ -59,14 +59,16 @@ def overload(bench: Bench) -> Figures:
         bench.press(server, 8, bench.seconds / 4)
         capacity = bench.press(server, 8, bench.seconds).rate
     bench.say(f"deeplab-serve does {capacity:.1f}/s; {TIMES * capacity:.0f}/s will be offered")
-    arriving = 3 * bench.seconds
+    arriving = 4 * bench.seconds
 
     def measure(turn: int, rival: Rival) -> Row:
         with bench.serving(rival, deadline=OF_USE) as server:
             bench.press(server, 8, bench.seconds / 4)
             before, ask = server.megabytes, server.mask_of(bench.jpeg, OF_USE)
             load = asyncio.run(
-                open_loop(server.url, ask, TIMES * capacity, arriving, seed=turn, grace=2 * OF_USE)
+                open_loop(
+                    server.url, ask, TIMES * capacity, arriving, seed=turn, grace=1.25 * OF_USE
+                )
             )
             after = server.megabytes
         outcome = asdict(judge(load, OF_USE, arriving))
