@@ -37,4 +37,5 @@ def plot(results: Mapping[str, Figures], path: Path) -> None:
                 error_kw={"lw": 1, "capsize": 3},
             )
             axes.invert_yaxis()
+            axes.set_axisbelow(True)
             axes.set_xlabel(title)
