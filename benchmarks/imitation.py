@@ -5,13 +5,13 @@ python -m benchmarks.imitation [settings of deeplab-serve]
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_settings import CliApp
 
+from benchmarks.sleeper import sleep_over
 from service.bucket import Bucket
 from service.engine.model import Both, Placement
 from service.engine.session import Session
@@ -20,7 +20,6 @@ from service.repository.supply import Supply, build_engine
 from service.settings import Settings
 from service.start import listen, serve
 
-RUN_SECONDS, PICTURE_SECONDS = 0.004, 0.0005
 MAX_BATCH = 16
 
 
@@ -40,10 +39,7 @@ class Imitation:
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bands of classes, uint8 [N, H, W], for pictures uint8 [N, H, W, 3]."""
-        count, height, width, _ = images.shape
-        time.sleep(RUN_SECONDS + count * PICTURE_SECONDS)
-        bands = np.arange(width, dtype=np.uint16) * len(self.card.labels) // width
-        return np.broadcast_to(bands.astype(np.uint8), (count, height, width))
+        return sleep_over(images, len(self.card.labels))
 
     def run_both(self, images: NDArray[np.uint8]) -> Both:
         """The same, each pixel quite sure."""

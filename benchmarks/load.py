@@ -78,8 +78,7 @@ class Connection:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
         writer.write(head.encode() + body)
         answer = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(answer.split(b"content-length:")[1].split(b"\r\n")[0])
-        await reader.readexactly(length)
+        await _skip_body(reader, answer)
         if b"connection: close" in answer:
             self.close()
         return int(answer.split(maxsplit=2)[1]), answer
@@ -88,6 +87,18 @@ class Connection:
         if self._streams:
             self._streams[1].close()
         self._streams = None
+
+
+async def _skip_body(reader: asyncio.StreamReader, head: bytes) -> None:
+    """Read what follows the head of an answer, of a known length or in chunks."""
+    if b"\r\ncontent-length:" in head:
+        length = int(head.split(b"\r\ncontent-length:")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
+    elif b"transfer-encoding: chunked" in head:
+        size = -1
+        while size:
+            size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+            await reader.readexactly(size + 2)
 
 
 Ask = Callable[[Connection], Awaitable[Reply]]
@@ -109,8 +120,20 @@ async def closed_loop(url: str, ask: Ask, concurrency: int, seconds: float) -> L
     return load
 
 
-async def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int = 0) -> Load:
-    """Requests that arrive by chance (Poisson), whatever becomes of the earlier ones."""
+async def open_loop(
+    url: str, ask: Ask, rate: float, seconds: float, seed: int = 0, grace: float | None = None
+) -> Load:
+    """Requests that arrive by chance (Poisson), whatever becomes of the earlier ones.
+
+    Args:
+        url: the server.
+        ask: one request.
+        rate: of them, per second.
+        seconds: for which they arrive.
+        seed: of their times.
+        grace: seconds after the last arrival at which what is not answered is given up; None
+            waits for all.
+    """
     load = Load()
     idle: list[Connection] = []
     arrivals = random.Random(seed)  # noqa: S311 - nothing secret
@@ -119,14 +142,24 @@ async def open_loop(url: str, ask: Ask, rate: float, seconds: float, seed: int =
 
     async def visit() -> None:
         connection = idle.pop() if idle else Connection(url)
-        load.replies.append(await ask(connection))
-        idle.append(connection)
+        started = time.perf_counter()
+        try:
+            load.replies.append(await ask(connection))
+        except asyncio.CancelledError:
+            load.replies.append(Reply(0, started, time.perf_counter() - started))
+            connection.close()
+        else:
+            idle.append(connection)
 
     due = began
     while (due := due + arrivals.expovariate(rate)) < began + seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         tasks.append(asyncio.create_task(visit()))
-    await asyncio.gather(*tasks)
+    if tasks:
+        _, unanswered = await asyncio.wait(tasks, timeout=grace)
+        for task in unanswered:
+            task.cancel()
+        await asyncio.gather(*tasks)
     load.seconds = time.perf_counter() - began
     for connection in idle:
         connection.close()

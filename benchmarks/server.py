@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import tree
 from service.client import Client
 from service.http.schemas import Placed
 
 SERVE = (str(Path(sys.executable).with_name("deeplab-serve")),)
 IMITATION = (sys.executable, "-m", "benchmarks.imitation")
-TICKS = os.sysconf("SC_CLK_TCK")
-"""Of the processor clock in /proc, per second."""
+TICKS = tree.TICKS
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ class Server:
     @property
     def cpu_seconds(self) -> float:
         """Processor time that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")")[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return tree.cpu_seconds(self.pid)
 
     @property
     def megabytes(self) -> float:
