@@ -68,7 +68,8 @@ def test_a_picture_that_is_alone_gets_the_whole_machine_and_the_next_does_not() 
         model.session.gate.set()
         assert not second.result(SOON).alone
         assert not third.result(SOON).alone, "the second was still computed"
-        assert (wide.ran, model.session.ran) == ([[1]], [[2], [3]])
+        assert wide.ran == [[1]]
+        assert sorted(model.session.ran) == [[2], [3]]
         assert [engine.at_once(pictures) for pictures in (1, 2, 3)] == [1, 2, 2]
     finally:
         engine.close()
