@@ -32,7 +32,7 @@ class Line:
         self.visitors = 0
         """Requests that mean this model and have not left the house."""
         self._engine = engine
-        self._rate = Rate(lambda: engine.capacity)
+        self._rate = Rate(engine.at_once)
         self._cut: set[Pieces] = set()
         """Windows of large pictures, less one for each, which is the picture's own."""
 

@@ -46,6 +46,11 @@ class About:
         return " ".join([self.digest, *map(str, self.buckets)])
 
     @property
+    def alone_threads(self) -> int:
+        """As many as ever: its share of the machine is fixed."""
+        return self.threads
+
+    @property
     def capacity(self) -> int:
         """Pictures that the replica computes at the same time."""
         return self.sessions * self.max_batch

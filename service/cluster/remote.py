@@ -92,6 +92,10 @@ class RemoteEngine:
         """Pictures that all replicas which are heard of compute at the same time."""
         return self.about.capacity * max(1, self._replicas.count)
 
+    def at_once(self, pictures: int) -> int:
+        """As many as its capacity: replicas have fixed shares of their machines."""
+        return self.capacity
+
     def require_confidence(self) -> None:
         """Refuse what the file cannot do.
 

@@ -39,6 +39,7 @@ def compute(
     card: ModelCard,
     most: int,
     observe: Callable[[Bucket, int], None],
+    alone: bool = False,
 ) -> int:
     """Give every job its answer or its error.
 
@@ -51,6 +52,7 @@ def compute(
         card: what the masks are checked against.
         most: the largest batch that is tried.
         observe: told the bucket and the size of each batch that was computed.
+        alone: whether the batch has the machine for itself.
 
     Returns:
         The largest batch that should be tried from now on.
@@ -67,13 +69,13 @@ def compute(
         if len(jobs) == 1:
             _refuse(runner, jobs[0], error, card)
             return most
-        return _compute_parts(runner, jobs, error, card, most, observe)
+        return _compute_parts(runner, jobs, error, card, most, observe, alone)
     seconds = time.monotonic() - started
     observe(jobs[0].bucket, len(jobs))
     for index, job in enumerate(jobs):
         sure = sureness[index] if job.confidence and sureness is not None else None
         waited = started - job.submitted
-        job.future.set_result(Answer(masks[index], sure, waited, seconds, len(jobs)))
+        job.future.set_result(Answer(masks[index], sure, waited, seconds, len(jobs), alone))
     return most
 
 
@@ -84,6 +86,7 @@ def _compute_parts(
     card: ModelCard,
     most: int,
     observe: Callable[[Bucket, int], None],
+    alone: bool,
 ) -> int:
     """Try a batch that failed again, in parts that fit or one by one."""
     size = 1
@@ -97,7 +100,7 @@ def _compute_parts(
         log.warning("a batch of %d failed, trying its pictures one by one: %s", len(jobs), error)
     while jobs:
         part, jobs = jobs[:size], jobs[size:]
-        most = compute(runner, part, card, most, observe)
+        most = compute(runner, part, card, most, observe, alone)
         size = most if full else size
     return most
 

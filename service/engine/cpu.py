@@ -1,4 +1,8 @@
-"""A model on CPU cores: how many runs at once, and on how many threads each, is measured."""
+"""A model on CPU cores: how many runs at once, and on how many threads each, is measured.
+
+Narrow runs beside each other give the most pictures a second, one wide run the shortest wait. So a
+picture that has the machine for itself gets a session of its own that uses all cores.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,8 @@ class Shares:
     """Threads of each."""
     max_batch: int = 0
     """Pictures of each."""
+    alone: int = 0
+    """Threads of a run that has the machine for itself."""
 
 
 class CpuModel:
@@ -69,17 +75,26 @@ class CpuModel:
         started = time.monotonic()
         smallest = min(buckets, key=lambda bucket: bucket.pixels)
         best, rate = self._loaded, self._steady_rate(self._loaded, smallest)
+        wide, wide_rate = self._loaded[0], 0.0
         for count, threads in self._candidates[1:]:
             loading = count * self._load_seconds
             if time.monotonic() - started + loading > MEASURING_SECONDS:
                 continue
             sessions = self._sessions(count, threads)
-            if (tried := self._steady_rate(sessions, smallest)) > rate * WORTH:
+            tried = self._steady_rate(sessions, smallest)
+            if count == 1:
+                wide, wide_rate = sessions[0], tried
+            if tried > rate * WORTH:
                 best, rate = sessions, tried
         self._loaded = best
+        # A run of the chosen ones takes as many seconds as there are of them over their rate.
+        alone = wide if wide_rate > WORTH * rate / len(best) else None
+        if self._shares.alone > best[0].threads:
+            (alone,) = self._sessions(1, self._shares.alone)
         batch = self._shares.max_batch or self._batch(best, smallest, rate, started)
         self._warm(best, buckets)
-        return Placement(tuple(best), batch, best[0].threads)
+        threads = best[0].threads
+        return Placement(tuple(best), batch, threads, alone, alone.threads if alone else threads)
 
     def _batch(
         self, sessions: Sequence[Session], bucket: Bucket, rate: float, started: float

@@ -32,7 +32,8 @@ LOOK_UP = 0.1
 class Engine:
     """Turns pictures into masks, in batches, with one thread per runner of the model.
 
-    An idle engine starts at once with what there is. `submit` may be called from any thread. A
+    An idle engine starts at once with what there is, and gives it the whole machine where the
+    model has a runner for that. `submit` may be called from any thread. A
     future that is cancelled before its turn, or whose deadline has passed by then, costs the
     model nothing.
     """
@@ -74,7 +75,7 @@ class Engine:
         # A strong reference would be a circle, in which the model's memory stays until Python
         # looks for such: for a server that loads one after the other that is far too late.
         this = weakref.ref(self)
-        self._rate = Rate(lambda: engine.capacity if (engine := this()) else 1)
+        self._rate = Rate(lambda pictures: engine.at_once(pictures) if (engine := this()) else 1)
         self._warm = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
@@ -162,6 +163,14 @@ class Engine:
         """Pictures that can be computed at the same time."""
         placement = self._placement
         return len(placement.runners) * placement.max_batch if placement else 1
+
+    def at_once(self, pictures: int) -> int:
+        """How many pictures like these can be computed at the same time, if there are so many.
+
+        One that is alone may have the whole machine.
+        """
+        placement = self._placement
+        return 1 if pictures <= 1 and placement and placement.alone else self.capacity
 
     def estimate(self, pictures: int) -> float:
         """Seconds that so many pictures take, at the rate measured so far."""
@@ -258,11 +267,12 @@ class Engine:
         if self._held_before is not None:
             self.memory_bytes = max(0, resident_bytes() - self._held_before)
         log.info(
-            "%d x %d threads on %s, batches of up to %d",
+            "%d x %d threads on %s, batches of up to %d%s",
             len(placement.runners),
             placement.threads,
             self.provider,
             placement.max_batch,
+            f"; {placement.alone_threads} threads for one alone" if placement.alone else "",
         )
         others = [
             threading.Thread(target=self._work, args=(runner,), name="engine", daemon=True)
@@ -276,11 +286,15 @@ class Engine:
 
     def _work(self, runner: Runner) -> None:
         assert self._placement is not None
-        most = self._placement.max_batch
+        most, alone = self._placement.max_batch, self._placement.alone
         while jobs := self._waiting.take(most):
+            # Two threads may both think so, and share the cores of the wide one for a run.
+            wide = None if self._running or self._waiting else alone
             self._running[threading.get_ident()] = time.monotonic()
             try:
-                most = compute(runner, jobs, self.card, most, self._observe)
+                most = compute(
+                    wide or runner, jobs, self.card, most, self._observe, alone=wide is not None
+                )
             except Exception as error:
                 log.critical("the model no longer runs on %s", self.provider, exc_info=error)
                 self._fail(error, jobs)

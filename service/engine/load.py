@@ -43,7 +43,7 @@ def load_model(
     else:
         shares = Shares(settings.sessions, settings.threads, settings.max_batch)
         if like:
-            shares = Shares(like.sessions, like.threads, like.max_batch)
+            shares = Shares(like.sessions, like.threads, like.max_batch, like.alone_threads)
         model = CpuModel(path, provider, shares, tuning)
     if name:
         model.card = model.card.model_copy(update={"name": name})

@@ -43,6 +43,10 @@ class Spread(Protocol):
     def threads(self) -> int:
         """Threads of one run on a CPU."""
 
+    @property
+    def alone_threads(self) -> int:
+        """Threads of a run that has the machine for itself."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -54,6 +58,11 @@ class Placement:
     """Pictures that one run takes at most."""
     threads: int = 1
     """Threads of one run on a CPU."""
+    alone: Runner | None = None
+    """For a batch that has the machine for itself, where that is faster; several threads may use it
+    at once."""
+    alone_threads: int = 1
+    """Threads of a run that has the machine for itself."""
 
     @property
     def sessions(self) -> int:

@@ -23,8 +23,8 @@ class Rate:
     many hands are at it. May be used from any thread.
     """
 
-    def __init__(self, parallel: Callable[[], int]) -> None:
-        """`parallel`: tells how many pieces can be worked on at the same time.
+    def __init__(self, parallel: Callable[[int], int]) -> None:
+        """`parallel`: tells how many pieces can be worked on at the same time if so many are there.
 
         While there are fewer, they show how long a piece takes and not how often one could be
         finished.
@@ -50,7 +50,7 @@ class Rate:
     def end(self, *, done: bool) -> None:
         """A piece has left; it teaches the rate if the time spent on it was all it needed."""
         with self._lock:
-            at_work = min(1.0, self._inside / self._parallel())
+            at_work = min(1.0, self._inside / self._parallel(self._inside))
             self._inside -= 1
             if not done:
                 return

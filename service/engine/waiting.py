@@ -26,6 +26,8 @@ class Answer:
     infer_seconds: float
     batch: int
     """Pictures that were computed together with this one, itself included."""
+    alone: bool = False
+    """Whether they had the machine for themselves, and so all cores: others would take longer."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,6 +72,7 @@ def describe(pipeline: Pipeline) -> Model:
         else Placed(
             sessions=placement.sessions,
             threads=placement.threads,
+            alone_threads=placement.alone_threads,
             max_batch=placement.max_batch,
         ),
     )

@@ -77,6 +77,8 @@ class Placed(BaseModel):
     """Batches that are computed at the same time."""
     threads: int
     """Threads of each on a CPU."""
+    alone_threads: int
+    """Threads of one that has the machine for itself."""
     max_batch: int
     """Pictures of each at most."""
 

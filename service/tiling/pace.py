@@ -41,10 +41,11 @@ class Pace:
     def add(self, bucket: Bucket, answer: Answer) -> None:
         """Remember the run that a picture or window of a bucket was computed in.
 
-        Only a full batch tells what many windows take; one that is not would let them seem dearer.
+        Only a full batch tells what many windows take; one that is not would let them seem dearer,
+        and one that had the machine for itself cheaper.
         """
         placement = self._engine.placement
-        if placement and answer.batch == placement.max_batch:
+        if placement and answer.batch == placement.max_batch and not answer.alone:
             longest = REMEMBERED * placement.max_batch
             seen = self._seen.setdefault(bucket, deque(maxlen=longest))
             seen.append((time.monotonic(), answer.infer_seconds))

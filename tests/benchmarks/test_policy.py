@@ -46,7 +46,8 @@ def clock() -> Iterator[Clock]:
 
 
 def engine(capacity: int) -> Engine:
-    return cast("Engine", SimpleNamespace(state="ready", capacity=capacity))
+    given = {"state": "ready", "capacity": capacity, "at_once": lambda pictures: capacity}
+    return cast("Engine", SimpleNamespace(**given))
 
 
 steps = st.lists(

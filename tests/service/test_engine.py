@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import random
 import threading
@@ -26,6 +27,7 @@ from tests.service.models import (
     SOON,
     WIDE,
     HeldModel,
+    HeldSession,
     held_engine,
     image,
     later,
@@ -41,6 +43,36 @@ def test_pictures_are_answered_in_order() -> None:
         assert all(answer.mask.shape == (33, 33) for answer in answers)
         assert all(answer.infer_seconds > 0 for answer in answers)
         assert answers[4].queue_seconds > answers[0].queue_seconds
+
+
+def test_a_picture_that_is_alone_gets_the_whole_machine_and_the_next_does_not() -> None:
+    model = HeldModel()
+    wide = HeldSession()
+    wide.held = True
+    placed = model.place((SMALL,))
+    both = dataclasses.replace(placed, runners=(model.session,) * 2, alone=wide, alone_threads=2)
+    model.place = lambda buckets: both  # type: ignore[method-assign]
+    engine = Engine(model, (SMALL,), 16)
+    engine.start()
+    engine.wait_ready()
+    try:
+        first = engine.submit(image(1), later())
+        assert wide.started.wait(SOON)
+        second = engine.submit(image(2), later())
+        assert model.session.started.wait(SOON)
+        third = engine.submit(image(3), later())
+        wide.gate.set()
+        assert first.result(SOON).alone
+        while engine.busy < 1 or engine.waiting:
+            time.sleep(0.001)
+        model.session.gate.set()
+        assert not second.result(SOON).alone
+        assert not third.result(SOON).alone, "the second was still computed"
+        assert wide.ran == [[1]]
+        assert sorted(model.session.ran) == [[2], [3]]
+        assert [engine.at_once(pictures) for pictures in (1, 2, 3)] == [1, 2, 2]
+    finally:
+        engine.close()
 
 
 def test_a_closed_engine_is_gone_at_once_with_all_its_memory() -> None:

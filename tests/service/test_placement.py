@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from service.bucket import Bucket
 from service.cores import usable_cores
+from service.engine import cpu
 from service.engine.cpu import CpuModel, Shares, candidates
 from service.engine.gpu import GpuModel
 from service.engine.load import batch_sizes, buckets_of, load_model
@@ -74,6 +76,34 @@ def test_a_placement_is_measured_and_what_is_set_is_kept() -> None:
     fixed = CpuModel(BUILT_IN_MODEL, shares=Shares(3, 1, 5)).place((SMALL,))
     assert (len(fixed.runners), fixed.threads, fixed.max_batch) == (3, 1, 5)
     assert len(set(fixed.runners)) == 1, "one-thread runs share a session and its weights"
+
+
+def test_a_run_that_is_alone_has_more_threads_and_gives_the_same_masks() -> None:
+    spread = Shares(2, 1, 1, alone=2)
+    placement = CpuModel(BUILT_IN_MODEL, shares=spread).place((SMALL,))
+    assert (placement.threads, placement.alone_threads) == (1, 2)
+    assert placement.alone is not None
+    for images in (NOISE, NOISE[:1]):
+        expected = placement.runners[0].run(images)
+        assert (placement.alone.run(images) == expected).all()
+    plain = CpuModel(BUILT_IN_MODEL, shares=Shares(2, 1, 1)).place((SMALL,))
+    assert (plain.alone, plain.alone_threads) == (None, 1), "who shares the cores out is heeded"
+
+
+def test_what_was_measured_is_kept_for_the_next_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On four cores of which one run can use all: a third of the time of a narrow one."""
+    monkeypatch.setattr(cpu, "usable_cores", lambda: 4)
+    monkeypatch.setattr(cpu, "MEASURING_SECONDS", math.inf)
+
+    def rate(self: CpuModel, sessions: list[Session], bucket: Bucket, batch: int) -> float:
+        return {4: 40.0, 2: 35.0, 1: 30.0}[len(sessions)]
+
+    monkeypatch.setattr(CpuModel, "_rate", rate)
+    first = load_model(settings(), BUILT_IN_MODEL).place((SMALL,))
+    assert (first.sessions, first.threads, first.alone_threads) == (4, 1, 4)
+    second = load_model(settings(), BUILT_IN_MODEL, like=first).place((SMALL,))
+    assert second.alone is not None
+    assert (second.sessions, second.threads, second.alone_threads) == (4, 1, 4)
 
 
 def test_fixed_shapes_pad_a_batch_and_give_the_same_masks() -> None:
