@@ -39,9 +39,16 @@ class Setup:
 
 
 SETUPS = (
-    Setup("as started", (), 2.0, (0.5, 0.7, 0.9, 1.2, 2.0), 8),
+    # Without these flags a picture that is alone would get all cores, which is not simulated.
     Setup(
-        "one session, batches of up to 4, room for 12",
+        "with a session for each core",
+        ("--sessions", str(usable_cores()), "--threads", "1"),
+        2.0,
+        (0.5, 0.7, 0.9, 1.2, 2.0),
+        8,
+    ),
+    Setup(
+        "with one session, batches of up to 4, room for 12",
         ("--sessions", "1", "--threads", "1", "--max-batch", "4", "--queue-limit", "12"),
         10.0,
         (0.7, 0.9, 1.5),

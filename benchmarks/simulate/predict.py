@@ -76,7 +76,7 @@ def calibrated(stored: dict[str, Any]) -> dict[str, Profile]:
 
 
 def typical(rounds: Sequence[dict[str, Any]]) -> Profile:
-    """The profile of all rounds together of the server as it starts: what scaling rests on."""
+    """What scaling rests on: the server with a session for each core, by all rounds together."""
     setup = SETUPS[0]
     parts = [stored[setup.name] for stored in rounds]
     together = {

@@ -88,7 +88,11 @@ def scale(
     replica = f"{capacity:.1f}/s, {1e3 * profile.alone:.0f} ms for a request alone"
     tell(f"one replica: {replica}")
     short = " This was a short run (`--quick`)." if quick else ""
-    put(page, "replica", f"One replica is the server as it starts by itself: {replica}.{short}")
+    put(
+        page,
+        "replica",
+        f"One replica is the server with a session for each core: {replica}.{short}",
+    )
     with ProcessPoolExecutor(usable_cores()) as pool:
         plan = QUICK if quick else Plan()
         run = Run(profile, capacity, plan, seed, page, images, pool)
