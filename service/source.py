@@ -22,11 +22,14 @@ def read(
 
 
 def size_of(source: Source, settings: Settings) -> tuple[int, int]:
-    """Height and width of a picture, by its header alone; of one that lies sideways, the reverse.
+    """Height and width of a picture before it is decoded; of one that lies sideways, the reverse.
 
     Raises:
-        RequestError: what the header tells is wrong with the picture.
+        RequestError: what the header of a file tells is wrong with it.
     """
+    if not isinstance(source, bytes):
+        height, width, _ = source.shape
+        return height, width
     try:
         picture = read(source, settings, unasked=0)
     except LargePicture as large:
