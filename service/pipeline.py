@@ -153,11 +153,12 @@ class Pipeline:
             tiling: how it is to be cut.
             places: given back once the answer is made.
         """
-        picture, cut = await places.enter_async_context(self._cutter.opened(source, visit, tiling))
-        plan = cut.plan
-        if len(plan) == 1:
+        opened = await places.enter_async_context(self._cutter.opened(source, visit, tiling))
+        if not opened or len(opened[1].plan) == 1:
             await places.aclose()
             return None
+        picture, cut = opened
+        plan = cut.plan
         large = picture.width * picture.height > LARGE_PIXELS
         self.house.stretched |= large
         layer = await self._cutter.segment(picture.image, cut, visit)

@@ -47,8 +47,11 @@ class Cutter:
     @asynccontextmanager
     async def opened(
         self, source: Source, visit: Visit, tiling: Tiling
-    ) -> AsyncIterator[tuple[Picture, Cut]]:
+    ) -> AsyncIterator[tuple[Picture, Cut] | None]:
         """Have room for a picture, the picture itself and where its windows lie.
+
+        None where its header shows already that one is enough. If it matters for that whether
+        the picture lies sideways, it is decoded, and may be one window all the same.
 
         Args:
             source: the picture.
@@ -65,6 +68,9 @@ class Cutter:
         height, width = scaled_size(size, tiling, settings.max_pixels)
         # It may lie sideways, which is not known before it is decoded.
         cuts = (self._cut(size, tiling), self._cut(size[::-1], tiling))
+        if all(len(cut.plan) == 1 for cut in cuts):
+            yield None
+            return
         self._admission.check(min(cuts, key=lambda cut: len(cut.plan)), visit)
         room = max(size[0] * size[1], height * width, LARGE_PIXELS)
         enough = max(height, width) if tiling.scale < 1 else None
