@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,8 @@ from service.settings import Settings
 
 Source = bytes | NDArray[np.uint8]
 """A picture as a file's bytes, or as pixels uint8 [H, W, 3], RGB."""
+Check = Callable[[bytes, tuple[int, int]], object]
+"""Raises what is wrong with a file for some answer; is given it and its size: see `size_of`."""
 
 
 def read(
