@@ -23,7 +23,7 @@ from service.line import Line
 from service.metrics import Metrics
 from service.segmented import Segmented
 from service.settings import Settings
-from service.source import Source, file_of, read, size_of
+from service.source import Check, Source, file_of, read, size_of
 from service.tiling.cutter import Cutter
 from service.tiling.pace import Pace
 from service.tiling.plan import Tiling
@@ -91,7 +91,7 @@ class Pipeline:
         make: Callable[[Segmented], T],
         confidence: bool = False,
         tiling: Tiling | None = None,
-        check: Callable[[bytes], object] | None = None,
+        check: Check | None = None,
     ) -> T:
         """Decode an upload, find its mask and make the answer of it.
 
@@ -101,7 +101,7 @@ class Pipeline:
             make: runs off the event loop.
             confidence: whether what it is given should tell how sure the model is.
             tiling: how it is cut into windows; it is scaled to one if None.
-            check: raises what is wrong with a file for `make`; runs off the event loop.
+            check: runs off the event loop, before the picture is decoded.
 
         Raises:
             RequestError: whatever is wrong with the picture, the load or the deadline.
@@ -116,14 +116,15 @@ class Pipeline:
         make: Callable[[Segmented], T],
         confidence: bool = False,
         tiling: Tiling | None = None,
-        check: Callable[[bytes], object] | None = None,
+        check: Check | None = None,
     ) -> T:
         """`answer` for a picture that has its place in the line."""
         try:
             async with asyncio.timeout(visit.time_left), AsyncExitStack() as places:
-                if check:
-                    await self._check(source, visit, check)
-                found = tiling and await self._segment_cut(source, visit, tiling, places)
+                found = None
+                if tiling or check:
+                    size = await self._look(source, visit, check)
+                    found = tiling and await self._segment_cut(source, size, visit, tiling, places)
                 if not found:
                     found = await self._segment_whole(source, visit, confidence, places)
                 made = await self.workshop.work(
@@ -135,29 +136,40 @@ class Pipeline:
         self._metrics.count_picture(self.engine.card.name, height * width)
         return made
 
-    async def _check(self, source: Source, visit: Visit, check: Callable[[bytes], object]) -> None:
-        def look() -> None:
-            self.size(source)  # whatever is wrong with the picture itself is told first
-            check(file_of(source))
+    async def _look(self, source: Source, visit: Visit, check: Check | None) -> tuple[int, int]:
+        """The size of a picture that has not been decoded."""
 
-        await self.workshop.work(visit, "decode", look)
+        def look() -> tuple[int, int]:
+            size = self.size(source)  # whatever is wrong with the picture itself is told first
+            if check:
+                check(file_of(source), size)
+            return size
+
+        return await self.workshop.work(visit, "decode", look)
 
     async def _segment_cut(
-        self, source: Source, visit: Visit, tiling: Tiling, places: AsyncExitStack
+        self,
+        source: Source,
+        size: tuple[int, int],
+        visit: Visit,
+        tiling: Tiling,
+        places: AsyncExitStack,
     ) -> Segmented | None:
         """The mask by windows; None where one is enough.
 
         Args:
             source: the picture.
+            size: see `size_of`.
             visit: its request.
             tiling: how it is to be cut.
             places: given back once the answer is made.
         """
-        picture, cut = await places.enter_async_context(self._cutter.opened(source, visit, tiling))
-        plan = cut.plan
-        if len(plan) == 1:
+        opened = await places.enter_async_context(self._cutter.opened(source, size, visit, tiling))
+        if not opened or len(opened[1].plan) == 1:
             await places.aclose()
             return None
+        picture, cut = opened
+        plan = cut.plan
         large = picture.width * picture.height > LARGE_PIXELS
         self.house.stretched |= large
         layer = await self._cutter.segment(picture.image, cut, visit)

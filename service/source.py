@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,8 @@ from service.settings import Settings
 
 Source = bytes | NDArray[np.uint8]
 """A picture as a file's bytes, or as pixels uint8 [H, W, 3], RGB."""
+Check = Callable[[bytes, tuple[int, int]], object]
+"""Raises what is wrong with a file for some answer; is given it and its size: see `size_of`."""
 
 
 def read(
@@ -22,11 +26,14 @@ def read(
 
 
 def size_of(source: Source, settings: Settings) -> tuple[int, int]:
-    """Height and width of a picture, by its header alone; of one that lies sideways, the reverse.
+    """Height and width of a picture before it is decoded; of one that lies sideways, the reverse.
 
     Raises:
-        RequestError: what the header tells is wrong with the picture.
+        RequestError: what the header of a file tells is wrong with it.
     """
+    if not isinstance(source, bytes):
+        height, width, _ = source.shape
+        return height, width
     try:
         picture = read(source, settings, unasked=0)
     except LargePicture as large:

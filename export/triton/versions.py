@@ -59,6 +59,6 @@ def require_alike(folder: Path, found: About, outputs: Sequence[str], source: Pa
     other = [name for name in CONFIGURED if getattr(before, name) != getattr(found, name)]
     if other:
         raise UserError(
-            f"{source} has another {' and '.join(other)} than {newest}, and all versions share one "
+            f"{source} differs from {newest} in {' and '.join(other)}, and all versions share one "
             "config.pbtxt; give another --name"
         )

@@ -96,6 +96,14 @@ class RemoteEngine:
         """As many as its capacity: replicas have fixed shares of their machines."""
         return self.capacity
 
+    @property
+    def most_at_once(self) -> int:
+        """Twice the capacity: replicas may be there that were not heard of yet, or on their way.
+
+        A large picture has no more windows on the way at a time: see `Cutter`.
+        """
+        return 2 * self.capacity
+
     def require_confidence(self) -> None:
         """Refuse what the file cannot do.
 

@@ -172,6 +172,11 @@ class Engine:
         placement = self._placement
         return 1 if pictures <= 1 and placement and placement.alone else self.capacity
 
+    @property
+    def most_at_once(self) -> int:
+        """The bound of `capacity`, which is exact here; of replicas elsewhere it is a guess."""
+        return self.capacity
+
     def estimate(self, pictures: int) -> float:
         """Seconds that so many pictures take, at the rate measured so far."""
         return self._rate.seconds(pictures)

@@ -60,18 +60,28 @@ def blend(
     return Image.composite(blended, photo, Image.fromarray(chosen[mask]))
 
 
+def check_sides(size: tuple[int, int], media_type: str) -> None:
+    """Refuse the height and width, in any order, of a picture that a format cannot hold.
+
+    Raises:
+        InvalidParameter: it is longer than the format allows.
+    """
+    kind, longest_side, _ = OVERLAY_TYPES[media_type]
+    if max(size) > longest_side:
+        raise InvalidParameter(
+            f"a {kind} picture has at most {longest_side} pixels a side, this one has "
+            f"{max(size)}: ask for it with 'Accept: image/png'"
+        )
+
+
 def encode_photo(image: Image.Image, media_type: str) -> bytes:
     """An RGB picture in one of `OVERLAY_TYPES`.
 
     Raises:
-        InvalidParameter: the picture is longer than the format allows.
+        InvalidParameter: see `check_sides`.
     """
-    kind, longest_side, options = OVERLAY_TYPES[media_type]
-    if max(image.size) > longest_side:
-        raise InvalidParameter(
-            f"a {kind} picture has at most {longest_side} pixels a side, this one has "
-            f"{max(image.size)}: ask for it with 'Accept: image/png'"
-        )
+    check_sides(image.size, media_type)
+    kind, _, options = OVERLAY_TYPES[media_type]
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

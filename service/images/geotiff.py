@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,10 @@ def _keys(tags: Mapping[int, Any]) -> dict[int, int]:
     directory = _numbers(tags, KEYS, 4) or ()
     found = {}
     for begin in range(4, len(directory) - 3, 4):
-        key, elsewhere, count, value = map(int, directory[begin : begin + 4])
+        entry = directory[begin : begin + 4]
+        if not all(map(math.isfinite, entry)):
+            continue
+        key, elsewhere, count, value = map(int, entry)
         if not elsewhere and count == 1:
             found[key] = value
     return found

@@ -20,7 +20,7 @@ from service.images.decode import LargePicture, Picture, allow_pixels
 from service.images.fit import Fitted, fit
 from service.segmented import Segmented
 from service.settings import Settings
-from service.source import Source, file_of, read
+from service.source import Source, file_of, read, size_of
 from service.tiling.blend import Blend, Layer
 from service.tiling.cutter import scaled, scaled_size
 from service.tiling.plan import Plan, Slot, Tiling, make_plan
@@ -168,7 +168,7 @@ class Bulk:
         """
         engine, again = self.engine, partial(read, source, self._settings)
         if tiling:
-            picture = scaled(again(self._enough(again, tiling), unasked), tiling)
+            picture = scaled(again(self._enough(source, tiling), unasked), tiling)
             height, width, _ = picture.pixels.shape
             plan = make_plan(engine.buckets, height, width, tiling.overlap)
             if len(plan) > 1:
@@ -183,17 +183,13 @@ class Bulk:
             fitted, answer.mask, _photo(picture), again, answer.confidence, file_of(source)
         )
 
-    def _enough(self, again: Callable[[None, int], Picture], tiling: Tiling) -> int | None:
+    def _enough(self, source: Source, tiling: Tiling) -> int | None:
         """The long side that a picture should be decoded at to be cut; None is its own.
 
         Raises:
             RequestError: it cannot be decoded, or is too large for that.
         """
-        try:
-            ready = again(None, 0)
-            size = ready.height, ready.width
-        except LargePicture as found:  # the header is enough to tell
-            size = found.size
+        size = size_of(source, self._settings)
         sides = scaled_size(size, tiling, self._settings.max_pixels)
         return max(sides) if tiling.scale < 1 else None
 

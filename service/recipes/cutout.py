@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from service.engine.segmenter import Segmenter
 from service.images.cutout import cut_out, parse_background
-from service.images.encode import OVERLAY_TYPES, encode_photo
+from service.images.encode import OVERLAY_TYPES, check_sides, encode_photo
 from service.recipes.media_types import VARY, choose_type
 from service.recipes.queries import CleanQuery
 from service.recipes.recipe import Recipe
@@ -47,4 +47,11 @@ class CutoutQuery(CleanQuery):
             shown = cut_out(found.photo(), wanted, background, self.feather)
             return encode_photo(shown, media_type)
 
-        return Recipe(cut, media_type, self.confidence is not None, self.tiling, VARY)
+        return Recipe(
+            cut,
+            media_type,
+            self.confidence is not None,
+            self.tiling,
+            VARY,
+            check=lambda _, size: check_sides(size, media_type),
+        )

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from service.cleaning import Cleaning, palette_with_ignored
 from service.engine.segmenter import Segmenter
-from service.images.encode import blend, encode_photo
+from service.images.encode import blend, check_sides, encode_photo
 from service.recipes.media_types import VARY, choose_type
 from service.recipes.queries import CleanQuery
 from service.recipes.recipe import Recipe
@@ -34,7 +34,14 @@ class OverlayQuery(CleanQuery):
             painted = paint(found.photo(), cleaning.clean(found, card).mask())
             return encode_photo(painted, media_type)
 
-        return Recipe(draw, media_type, self.confidence is not None, self.tiling, VARY)
+        return Recipe(
+            draw,
+            media_type,
+            self.confidence is not None,
+            self.tiling,
+            VARY,
+            check=lambda _, size: check_sides(size, media_type),
+        )
 
     def painter(self, engine: Segmenter) -> Callable[[Image.Image, NDArray[np.uint8]], Image.Image]:
         """What draws a mask [H, W], cleaned already, over its photo.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from service.segmented import Segmented
+from service.source import Check
 from service.tiling.plan import Tiling
 
 SUFFIXES = {
@@ -32,8 +33,8 @@ class Recipe:
     """How the picture is cut into windows, if it is."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What else an answer of its own is sent with."""
-    check: Callable[[bytes], object] | None = None
-    """Raises what is wrong with a file for this, before anything is computed."""
+    check: Check | None = None
+    """Runs before anything is decoded, off the event loop."""
 
     @property
     def suffix(self) -> str:

@@ -89,7 +89,7 @@ class SegmentsQuery(CleanQuery):
             return told.model_dump_json(exclude_none=True).encode()
 
         media_type = GEOJSON if mapped else "application/json"
-        check = self.place if mapped else None
+        check = (lambda file, _: self.place(file)) if mapped else None
         return Recipe(write, media_type, scores, self.tiling, check=check)
 
     def place(self, file: bytes) -> tuple[Geotransform, int | None]:

@@ -17,7 +17,7 @@ from service.engine.waiting import Answer
 from service.errors import InvalidParameter
 from service.images.decode import Picture
 from service.settings import Settings
-from service.source import Source, read, size_of
+from service.source import Source, read
 from service.tiling.admission import Admission, Cut
 from service.tiling.blend import Blend, Layer
 from service.tiling.pace import Pace
@@ -46,12 +46,16 @@ class Cutter:
 
     @asynccontextmanager
     async def opened(
-        self, source: Source, visit: Visit, tiling: Tiling
-    ) -> AsyncIterator[tuple[Picture, Cut]]:
+        self, source: Source, size: tuple[int, int], visit: Visit, tiling: Tiling
+    ) -> AsyncIterator[tuple[Picture, Cut] | None]:
         """Have room for a picture, the picture itself and where its windows lie.
+
+        None where its header shows already that one is enough. If it matters for that whether
+        the picture lies sideways, it is decoded, and may be one window all the same.
 
         Args:
             source: the picture.
+            size: see `size_of`.
             visit: the request.
             tiling: how it is to be cut.
 
@@ -61,10 +65,12 @@ class Cutter:
             RequestError: whatever is wrong with the picture, or there is no time for it.
         """
         work, settings = self._workshop.work, self._settings
-        size = await work(visit, "decode", lambda: size_of(source, settings))
         height, width = scaled_size(size, tiling, settings.max_pixels)
         # It may lie sideways, which is not known before it is decoded.
         cuts = (self._cut(size, tiling), self._cut(size[::-1], tiling))
+        if all(len(cut.plan) == 1 for cut in cuts):
+            yield None
+            return
         self._admission.check(min(cuts, key=lambda cut: len(cut.plan)), visit)
         room = max(size[0] * size[1], height * width, LARGE_PIXELS)
         enough = max(height, width) if tiling.scale < 1 else None

@@ -30,13 +30,22 @@ class Seconds(NamedTuple):
     """The mean."""
 
 
+class Run(NamedTuple):
+    """A full batch that was computed."""
+
+    when: float
+    seconds: float
+    most_at_once: int
+    """Of the engine at that time: replicas on other machines come, go and are not all heard of."""
+
+
 class Pace:
     """Remembers what runs of each bucket took. For one event loop."""
 
     def __init__(self, engine: Segmenter) -> None:
         self._engine = engine
-        self._seen: dict[Bucket, deque[tuple[float, float]]] = {}
-        """When, and the seconds of the run, for each picture of it."""
+        self._seen: dict[Bucket, deque[Run]] = {}
+        """Each as often as it had pictures."""
 
     def add(self, bucket: Bucket, answer: Answer) -> None:
         """Remember the run that a picture or window of a bucket was computed in.
@@ -48,14 +57,16 @@ class Pace:
         if placement and answer.batch == placement.max_batch and not answer.alone:
             longest = REMEMBERED * placement.max_batch
             seen = self._seen.setdefault(bucket, deque(maxlen=longest))
-            seen.append((time.monotonic(), answer.infer_seconds))
+            seen.append(Run(time.monotonic(), answer.infer_seconds, self._engine.most_at_once))
 
     def seconds(self, bucket: Bucket) -> Seconds | None:
         """What a window takes; None while too little is known."""
         placement, since = self._engine.placement, time.monotonic() - FORGOTTEN_AFTER
-        seen = [seconds for when, seconds in self._seen.get(bucket, ()) if when > since]
+        seen = [run for run in self._seen.get(bucket, ()) if run.when > since]
         runs = len(seen) / placement.max_batch if placement else 0
         if runs < ENOUGH:
             return None
-        at_once, margin = self._engine.capacity, 1 + ENOUGH / runs
-        return Seconds(min(seen) / margin / at_once, sum(seen) / len(seen) / at_once)
+        seconds, margin = [run.seconds for run in seen], 1 + ENOUGH / runs
+        most = max(self._engine.most_at_once, *(run.most_at_once for run in seen))
+        usual = sum(seconds) / len(seconds) / self._engine.capacity
+        return Seconds(min(seconds) / margin / most, usual)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from ray.exceptions import OutOfMemoryError
 
+from service.cluster import asking
 from service.cluster.asking import Replicas
 from service.cluster.messages import About, Computed, Here, Refused, Reply
 from service.cluster.remote import RemoteEngine
@@ -19,8 +21,9 @@ from service.errors import (
     RequestError,
     Unavailable,
 )
+from service.tiling.pace import REMEMBERED, Pace
 from tests.cluster.replies import ABOUT, ANSWER, LOST, Handle
-from tests.service.models import image, later
+from tests.service.models import SMALL, image, later
 
 
 async def infer(handle: Handle, deadline: float) -> Reply:
@@ -118,3 +121,40 @@ def test_an_engine_elsewhere_is_there_once_it_is_heard_of() -> None:
     met: list[About] = []
     asyncio.run(hear())
     assert met == [ABOUT]
+
+
+def test_replicas_that_were_not_heard_of_lately_may_be_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hear() -> None:
+        here = Replicas(Handle(*(Here(name, ABOUT) for name in "abcda")))
+        engine = RemoteEngine(ABOUT, here, lambda about: None)
+        pace = Pace(engine)
+        for _ in "abcd":
+            await here.describe()
+        for _ in range(REMEMBERED * ABOUT.max_batch):
+            pace.add(SMALL, replace(ANSWER, infer_seconds=1.0, batch=ABOUT.max_batch))
+        monkeypatch.setattr(asking, "FORGET", -1.0)
+        await here.describe()
+        assert engine.capacity == ABOUT.capacity
+        seconds = pace.seconds(SMALL)
+        assert seconds
+        assert seconds.least < 1.0 / (4 * ABOUT.capacity)
+
+    asyncio.run(hear())
+
+
+def test_so_may_replicas_that_were_never_heard_of() -> None:
+    async def hear() -> None:
+        here = Replicas(Handle(Here("a", ABOUT)))
+        engine = RemoteEngine(ABOUT, here, lambda about: None)
+        pace = Pace(engine)
+        await here.describe()
+        for _ in range(REMEMBERED * ABOUT.max_batch):
+            pace.add(SMALL, replace(ANSWER, infer_seconds=1.0, batch=ABOUT.max_batch))
+        seconds = pace.seconds(SMALL)
+        assert seconds
+        assert seconds.least < 1.0 / (2 * ABOUT.capacity)
+        assert seconds.usual == 1.0 / ABOUT.capacity
+
+    asyncio.run(hear())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -218,8 +219,21 @@ def test_work_past_its_deadline_is_not_done() -> None:
     assert 'deeplab_stage_seconds_count{stage="infer"} 0.0' in metrics
 
 
-def test_a_picture_longer_than_the_format_allows_is_explained(client: httpx.Client) -> None:
+@pytest.mark.parametrize("call", ["overlay", "overlay?tile=0.1", "cutout?classes=Sky"])
+def test_a_picture_longer_than_the_format_allows_is_not_computed(
+    client: httpx.Client, call: str
+) -> None:
     long = pictures.encoded(pictures.photo(20_000, 20), "PNG")
-    response = client.post("/v1/overlay", content=long, headers={"accept": "image/webp"})
+    before = computed(client)
+    response = client.post(f"/v1/{call}", content=long, headers={"accept": "image/webp"})
     assert_problem(response, 422, "16383 pixels a side")
-    assert client.post("/v1/overlay", content=long).status_code == 200
+    assert computed(client) == before
+    png = client.post(f"/v1/{call}", content=long, headers={"accept": "image/png"})
+    assert png.status_code == 200
+    assert computed(client) > before
+
+
+def computed(client: httpx.Client) -> float:
+    """Batches so far."""
+    found = re.findall(r"^deeplab_batch_size_count\S* (\S+)", client.get("/metrics").text, re.M)
+    return sum(map(float, found))

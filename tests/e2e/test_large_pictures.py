@@ -208,8 +208,8 @@ def test_a_map_without_a_place_is_not_computed(caller: httpx.Client) -> None:
 def slow() -> Iterator[httpx.Client]:
     """A server on which a window takes 0.2 s and a request has 10."""
     code = (
-        "from benchmarks import imitation; imitation.RUN_SECONDS = 0.2; imitation.MAX_BATCH = 1; "
-        "imitation.main()"
+        "from benchmarks import imitation, sleeper; sleeper.RUN_SECONDS = 0.2; "
+        "imitation.MAX_BATCH = 1; imitation.main()"
     )
     flags = ("--buckets", "129x129", "--request-timeout", "10")
     with (

@@ -286,7 +286,7 @@ def test_a_version_that_the_configuration_does_not_fit_is_refused(tmp_path: Path
     version_of(BUILT_IN_MODEL, plain, 1)
     version_of(BUILT_IN_MODEL, sure, 1, "--confidence")
     for source, folder, more, words in (
-        (other, plain, [], "other.onnx has another labels and pad_value than .*plain/1/model.onnx"),
+        (other, plain, [], "other.onnx differs from .*plain/1/model.onnx in labels and pad_value"),
         (BUILT_IN_MODEL, plain, ["--confidence"], "without the output .* without --confidence"),
         (BUILT_IN_MODEL, sure, [], "with the output .* with --confidence"),
     ):

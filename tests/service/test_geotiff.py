@@ -61,10 +61,11 @@ def test_what_gdal_wrote_is_read_as_gdal_reads_it(kind: str) -> None:
 
 
 def geotiff(tags: dict[int, Any], kind: int = 12) -> bytes:
-    """A TIFF with tags of a type: 12 is double, 3 short, 2 text."""
+    """A TIFF with tags of a type: 12 is double, 2 text; those of whole numbers are short."""
     directory = ImageFileDirectory_v2()
     for tag, value in tags.items():
-        directory.tagtype[tag] = 3 if tag in (274, 34735) else kind
+        whole = tag == 274 or (tag == 34735 and isinstance(value[0], int))
+        directory.tagtype[tag] = 3 if whole else kind
         directory[tag] = value
     return pictures.encoded(pictures.photo(8, 6), "TIFF", tiffinfo=directory)
 
@@ -105,9 +106,16 @@ def test_what_cannot_be_used_is_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [(1, 1, 0), (1, 1, 0, 9, 3072, 0, 1), (1, 1, 0, 1, 3072, 0, 1, 32767)]
+    "keys",
+    [
+        (1, 1, 0),
+        (1, 1, 0, 9, 3072, 0, 1),
+        (1, 1, 0, 1, 3072, 0, 1, 32767),
+        (1.0, 1.0, 0.0, 1.0, 3072.0, 0.0, 1.0, math.inf),
+        (1.0, 1.0, 0.0, 1.0, math.nan, 0.0, 1.0, 4326.0),
+    ],
 )
-def test_a_code_that_is_none_is_left_out(keys: tuple[int, ...]) -> None:
+def test_a_code_that_is_none_is_left_out(keys: tuple[float, ...]) -> None:
     data = geotiff({33550: SCALE, 33922: TIEPOINT, 34735: keys})
     assert read_geotransform(data) is not None
     assert read_epsg(data) is None

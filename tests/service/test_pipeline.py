@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from service import source as module
+from service.bucket import Bucket
 from service.engine.engine import Engine
 from service.errors import SlowUpload
 from service.house import House
@@ -21,9 +22,11 @@ from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import Settings
+from service.tiling import cutter
+from service.tiling.plan import Tiling
 from service.workshop import LARGE_PIXELS, Workshop
 from tests.service import pictures
-from tests.service.models import SMALL, SOON, HeldModel
+from tests.service.models import SMALL, SOON, HeldModel, HeldSession
 
 LARGE = pictures.encoded(Image.new("RGB", (2000, 1500)), "PNG")
 LITTLE = pictures.encoded(Image.new("RGB", (200, 150)), "PNG")
@@ -67,9 +70,13 @@ def small_pipeline(**settings: object) -> Iterator[Pipeline]:
         engine.close()
 
 
-async def answer(pipeline: Pipeline, data: bytes) -> tuple[int, int]:
+def session(pipeline: Pipeline) -> HeldSession:
+    return cast(HeldModel, cast(Any, pipeline.engine)._model).session
+
+
+async def answer(pipeline: Pipeline, data: bytes, tiling: Tiling | None = None) -> tuple[int, ...]:
     with pipeline.visit() as visit:
-        return await pipeline.answer(data, visit, lambda found: found.mask().shape)
+        return await pipeline.answer(data, visit, lambda found: found.mask().shape, tiling=tiling)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,7 @@ def test_large_pictures_wait_for_room(
     watch = Watch(monkeypatch)
     watch.gate.clear()
 
-    async def ask(pipeline: Pipeline) -> list[tuple[int, int]]:
+    async def ask(pipeline: Pipeline) -> list[tuple[int, ...]]:
         asked = asyncio.gather(*(answer(pipeline, data) for _ in range(8)))
         async with asyncio.timeout(SOON):
             while watch.now < least:
@@ -174,3 +181,23 @@ def test_an_upload_whose_time_is_just_over_is_not_taken_for_the_slowest(
 
     with small_pipeline(upload_timeout=0.1, max_uploads=1) as pipeline:
         asyncio.run(scene(pipeline))
+
+
+def test_a_picture_that_is_one_window_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutter, "scaled", lambda *_: pytest.fail("it was decoded to be cut"))
+    with small_pipeline() as pipeline:
+        assert asyncio.run(answer(pipeline, LITTLE, Tiling(0.1))) == (150, 200)
+
+
+@pytest.mark.parametrize(("orientation", "windows"), [(1, 1), (6, 4)])
+def test_it_is_decoded_to_be_cut_if_it_may_lie_sideways(
+    orientation: int, windows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    wide = pictures.encoded(Image.new("RGB", (96, 32)), "JPEG", exif=exif)
+    with small_pipeline() as pipeline:
+        monkeypatch.setattr(pipeline.engine, "buckets", (Bucket(33, 97),))
+        shape = asyncio.run(answer(pipeline, wide, Tiling(1.0)))
+        assert shape == ((32, 96) if windows == 1 else (96, 32))
+        assert len(session(pipeline).ran) == windows

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ from service.tiling import cutter
 from service.tiling.pace import ENOUGH, FORGOTTEN_AFTER, REMEMBERED, Pace
 from service.tiling.plan import Tiling
 from tests.service import pictures
-from tests.service.models import SMALL, WIDE, HeldModel, HeldSession, held_engine
-from tests.service.test_pipeline import small_pipeline
+from tests.service.models import SMALL, WIDE, held_engine
+from tests.service.test_pipeline import session, small_pipeline
 
 PICTURE = pictures.encoded(Image.new("RGB", (130, 130)), "PNG")
 """25 windows of `SMALL` at tile=1."""
@@ -44,10 +44,6 @@ def measured(seconds: float, times: int = ENOUGH, **settings: object) -> Iterato
         for _ in range(times):
             pipeline._pace.add(SMALL, took(seconds))
         yield pipeline
-
-
-def session(pipeline: Pipeline) -> HeldSession:
-    return cast(HeldModel, cast(Any, pipeline.engine)._model).session
 
 
 async def ask(
