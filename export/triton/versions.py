@@ -52,9 +52,11 @@ def require_alike(folder: Path, found: About, outputs: Sequence[str], source: Pa
     before = about(read_onnx(newest), newest)
     if offered(before, confidence=False) != tuple(outputs):
         how = "without" if "confidence" in outputs else "with"
+        # A file that is not asked for its confidence always tells it.
+        remedy = f"make the new one {how} --confidence, or " if found.on_demand else ""
         raise UserError(
             f"{newest} was made {how} the output `confidence`, and all versions share one "
-            f"config.pbtxt; make the new one {how} --confidence, or give another --name"
+            f"config.pbtxt; {remedy}give another --name"
         )
     other = [name for name in CONFIGURED if getattr(before, name) != getattr(found, name)]
     if other:

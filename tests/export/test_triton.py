@@ -282,6 +282,7 @@ def test_a_version_goes_beside_the_others_and_changes_nothing_else(tmp_path: Pat
 def test_a_version_that_the_configuration_does_not_fit_is_refused(tmp_path: Path) -> None:
     labels = card_of(BUILT_IN_MODEL).labels
     other = changed(tmp_path / "other.onnx", labels=[*labels[1:], "Lamp"], pad_value=7)
+    without = without_confidence(tmp_path / "without.onnx")
     plain, sure = tmp_path / "models" / "plain", tmp_path / "models" / "sure"
     version_of(BUILT_IN_MODEL, plain, 1)
     version_of(BUILT_IN_MODEL, sure, 1, "--confidence")
@@ -289,6 +290,7 @@ def test_a_version_that_the_configuration_does_not_fit_is_refused(tmp_path: Path
         (other, plain, [], "other.onnx differs from .*plain/1/model.onnx in labels and pad_value"),
         (BUILT_IN_MODEL, plain, ["--confidence"], "without the output .* without --confidence"),
         (BUILT_IN_MODEL, sure, [], "with the output .* with --confidence"),
+        (without, sure, [], "with the output .* config.pbtxt; give another --name"),
     ):
         with pytest.raises(UserError, match=words):
             version_of(source, folder, 2, *more)
