@@ -52,8 +52,8 @@ def require_alike(folder: Path, found: About, outputs: Sequence[str], source: Pa
     before = about(read_onnx(newest), newest)
     if offered(before, confidence=False) != tuple(outputs):
         how = "without" if "confidence" in outputs else "with"
-        # A file that is not asked for its confidence always tells it.
-        remedy = f"make the new one {how} --confidence, or " if found.on_demand else ""
+        choice = found.has_confidence and found.on_demand
+        remedy = f"make the new one {how} --confidence, or " if choice else ""
         raise UserError(
             f"{newest} was made {how} the output `confidence`, and all versions share one "
             f"config.pbtxt; {remedy}give another --name"
