@@ -6,6 +6,8 @@ import copy
 import json
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +121,19 @@ def share_equal(original: OnnxModel, quantised: OnnxModel, data: DataSet) -> flo
     return float(np.mean(shares))
 
 
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep the quantiser's advice back: the exporter has done it already."""
+    onnxruntime.set_default_logger_severity(3)
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+
+
 def to_int8(model: onnx.ModelProto, pictures: CalibrationDataReader) -> onnx.ModelProto:
     """The model in integers, but for the classifier and what comes after it.
 
@@ -134,10 +149,7 @@ def to_int8(model: onnx.ModelProto, pictures: CalibrationDataReader) -> onnx.Mod
         raise UserError("only a file in single precision can be quantised; export without --fp16")
     nodes = list(model.graph.node)
     classifier = max(index for index, node in enumerate(nodes) if node.op_type == "Conv")
-    # What the quantiser advises is done by the exporter already.
-    logging.getLogger().setLevel(logging.ERROR)
-    onnxruntime.set_default_logger_severity(3)
-    with tempfile.TemporaryDirectory() as folder:
+    with _without_advice(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
             copy.deepcopy(model),  # it moves the weights out of what it is given

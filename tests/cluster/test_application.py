@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import re
 import subprocess
@@ -87,6 +88,7 @@ def test_variables_that_mean_nothing_are_told_as_by_the_single_server(
         ("QUEUE_LIMIT", "7"),
     ):
         monkeypatch.setenv(f"DEEPLAB_{name}", value)
+    caplog.set_level(logging.WARNING)
     assert settings_of({}).queue_limit == 7
     told = "\n".join(sorted(record.getMessage() for record in caplog.records))
     assert re.fullmatch(
@@ -104,6 +106,7 @@ def test_variables_that_mean_nothing_are_told_as_by_the_single_server(
 def test_a_misspelt_variable_is_told_before_what_is_refused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     monkeypatch.setenv("DEEPLAB_MODLE", "streets.onnx")
     with pytest.raises(StartError, match="there is no file"):
         build({"model": "/nowhere.onnx"})

@@ -206,7 +206,8 @@ def test_not_ready_until_every_bucket_is_warm() -> None:
             time.sleep(0.01)
         assert client.post("/v1/mask", content=JPEG).status_code == 200
         placement = client.get("/v1/models").json()["models"][0]["placement"]
-        assert placement == {"sessions": 1, "threads": 1, "max_batch": 1}
+        shares = {"sessions": 1, "threads": 1, "alone_threads": 1, "max_batch": 1}
+        assert placement == shares
 
 
 def test_a_broken_session_makes_the_health_check_fail() -> None:

@@ -51,7 +51,7 @@ def exported(checkpoint: Path, shapes: Path) -> Path:
     models = str(out.with_name("models"))
     done = run("export", str(checkpoint), str(out), *data_flags(shapes), "--triton", models)
     assert done.returncode == 0, done.stderr
-    assert f"wrote {models}/shapes: mask" in done.stdout
+    assert f"wrote {models}/shapes/1: mask" in done.stdout
     assert "agreement with PyTorch: 1.0000" in done.stdout or "0.9999" in done.stdout
     return out
 
