@@ -18,6 +18,11 @@ settings.load_profile("tests")
 DATA_VARIABLE = "DEEPLAB_TEST_DATA"
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Whole pictures are no names, least of all those that hold the time they were made at."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder with the real data sets; tests that need it are skipped without."""

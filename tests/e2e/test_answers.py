@@ -247,24 +247,23 @@ def test_what_is_not_there_is_not_given_as_something_else(
 def test_a_cut_out_keeps_the_photo_and_nothing_else_of_the_file(
     client: httpx.Client, sample: bytes
 ) -> None:
-    photo = Image.open(io.BytesIO(sample)).convert("RGB").resize((2400, 1800))
+    photo = Image.open(io.BytesIO(sample)).convert("RGB").resize((1600, 1300))
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "nobody's business"
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (52.0, 30.0, 1.0)
-    for kind in ("PNG", "WEBP"):
+    for kind, background in (("PNG", "blur"), ("WEBP", "transparent")):
         picture = pictures.encoded(photo, kind, exif=exif, lossless=True)
         assert b"nobody's business" in picture
         for accept in ("image/png", "image/webp", "image/jpeg, */*;q=0.5"):
-            for background in ("transparent", "blur"):
-                response = client.post(
-                    f"/v1/cutout?classes=car,road&background={background}",
-                    content=picture,
-                    headers={"accept": accept},
-                )
-                image = opened(response)
-                assert image.size == photo.size
-                assert not image.getexif()
-                assert b"nobody's business" not in response.content
+            response = client.post(
+                f"/v1/cutout?classes=car,road&background={background}",
+                content=picture,
+                headers={"accept": accept},
+            )
+            image = opened(response)
+            assert image.size == photo.size
+            assert not image.getexif()
+            assert b"nobody's business" not in response.content
         pixels = np.asarray(opened(client.post("/v1/cutout?classes=car,road", content=picture)))
         seen = pixels[..., 3] == 255
         assert 0.01 < seen.mean() < 0.9
