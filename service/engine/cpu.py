@@ -6,6 +6,7 @@ picture that has the machine for itself gets a session of its own that uses all 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,8 @@ class CpuModel:
         started = time.monotonic()
         smallest = min(buckets, key=lambda bucket: bucket.pixels)
         best, rate = self._loaded, self._steady_rate(self._loaded, smallest)
-        wide, wide_rate = self._loaded[0], 0.0
+        wide: Session | None = None
+        wide_rate = math.inf
         for count, threads in self._candidates[1:]:
             loading = count * self._load_seconds
             if time.monotonic() - started + loading > MEASURING_SECONDS:
@@ -87,14 +89,26 @@ class CpuModel:
             if tried > rate * WORTH:
                 best, rate = sessions, tried
         self._loaded = best
-        # A run of the chosen ones takes as many seconds as there are of them over their rate.
-        alone = wide if wide_rate > WORTH * rate / len(best) else None
-        if self._shares.alone > best[0].threads:
-            (alone,) = self._sessions(1, self._shares.alone)
+        # A run of the chosen ones takes as many seconds as there are of them over their rate. Where
+        # there was no time to try it, the wide one is taken to be faster.
+        faster = wide_rate > WORTH * rate / len(best)
+        alone = self._alone(best[0].threads, wide) if faster else None
         batch = self._shares.max_batch or self._batch(best, smallest, rate, started)
         self._warm(best, buckets)
         threads = best[0].threads
         return Placement(tuple(best), batch, threads, alone, alone.threads if alone else threads)
+
+    def _alone(self, threads: int, wide: Session | None) -> Session | None:
+        """For a run that has the machine for itself: the session that was tried, or a new one.
+
+        Args:
+            threads: of the other runs.
+            wide: what was tried, if there was time.
+        """
+        most = self._shares.alone or self._candidates[-1][1]
+        if most <= threads:
+            return None
+        return wide or self._sessions(1, most)[0]
 
     def _batch(
         self, sessions: Sequence[Session], bucket: Bucket, rate: float, started: float

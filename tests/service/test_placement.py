@@ -90,6 +90,16 @@ def test_a_run_that_is_alone_has_more_threads_and_gives_the_same_masks() -> None
     assert (plain.alone, plain.alone_threads) == (None, 1), "who shares the cores out is heeded"
 
 
+def test_a_slow_start_leaves_no_core_idle_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "usable_cores", lambda: 4)
+    monkeypatch.setattr(cpu, "MEASURING_SECONDS", 0)
+    placement = CpuModel(BUILT_IN_MODEL).place((SMALL,))
+    assert (placement.sessions, placement.threads, placement.alone_threads) == (4, 1, 4)
+    assert placement.alone is not None
+    expected = placement.runners[0].run(NOISE)
+    assert (placement.alone.run(NOISE) == expected).all()
+
+
 def test_what_was_measured_is_kept_for_the_next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """On four cores of which one run can use all: a third of the time of a narrow one."""
     monkeypatch.setattr(cpu, "usable_cores", lambda: 4)
