@@ -18,7 +18,6 @@ from service.http.schemas import Placed
 
 SERVE = (str(Path(sys.executable).with_name("deeplab-serve")),)
 IMITATION = (sys.executable, "-m", "benchmarks.imitation")
-TICKS = tree.TICKS
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.compare.parts import CLIENTS, Figures
 from benchmarks.compare.rivals import OURS, RIVALS
+from benchmarks.simulate.page import table
 
 Row = Mapping[str, Any]
 Pick = Callable[[Row], float | None]
@@ -48,11 +49,6 @@ def ratio(figures: Figures, name: str, pick: Pick) -> str:
     return f", {statistics.median(ratios):.2f}" if ratios else ""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = (head, ["---"] * len(head), *rows)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _real(figures: Figures) -> str:
     def cells(name: str, rows: Sequence[Row]) -> list[str]:
         made = []
@@ -71,7 +67,7 @@ def _real(figures: Figures) -> str:
         return [*made, start, spread(rows, lambda row: row["megabytes"], 0, " MB")]
 
     head = [*(f"{clients} clients: masks/s, of ours; p50/p99" for clients in CLIENTS)]
-    return _table(
+    return table(
         ["server", *head, "first mask after", "memory"],
         [[RIVALS[name].title, *cells(name, rows)] for name, rows in figures.items()],
     )
@@ -89,7 +85,7 @@ def _imitation(figures: Figures) -> str:
             p99,
         ]
 
-    return _table(
+    return table(
         ["model that sleeps", "requests/s, of ours", "CPU ms a request, of ours", "p99, ms"],
         [line(name, rows) for name, rows in figures.items()],
     )
@@ -117,7 +113,7 @@ def _overload(figures: Figures) -> str:
         ]
 
     head = ["four times the load", "told the deadline by", "in time/s, of ours"]
-    return _table(
+    return table(
         [*head, "refused; p50/p99", "too late", "failed", "MB before to after"],
         [line(name, rows) for name, rows in figures.items()],
     )

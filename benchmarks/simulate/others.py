@@ -6,7 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks.server import TICKS, Server
+from benchmarks.server import Server
+from benchmarks.tree import TICKS
 
 IDLE = (3, 4)
 """Of the fields of /proc/stat: doing nothing, and waiting for a disk."""

@@ -60,9 +60,8 @@ def _export(parsed: ExportArguments, checkpoint: Path) -> str:
         raise UserError(f"name the ONNX file to write: deeplab export {checkpoint} OUT.onnx ...")
     name = parsed.name or parsed.out.stem
     if parsed.triton is not None:
-        require_place(
-            parsed.triton, name, parsed.triton_version
-        )  # before the checks, which take their time
+        # Before the checks, which take their time.
+        require_place(parsed.triton, name, parsed.triton_version)
     report = export_onnx(
         checkpoint,
         parsed.out,
