@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import (
@@ -14,6 +15,7 @@ from contextlib import (
 )
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import TypeVar
 
 import torch
@@ -116,7 +118,11 @@ class Processes:
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """The processes of this run, connected while the context lasts."""
+    """The processes of this run, connected while the context lasts.
+
+    No thread of the connection outlives it: one that still lets go of a tensor while the
+    interpreter ends aborts the process.
+    """
     if not distributed.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
         yield Processes()
         return
@@ -124,11 +130,15 @@ def joined() -> Iterator[Processes]:
     if (device := processes.device()).type == "cuda":
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    # DistributedDataParallel imports it. What is imported while there is a process group would
+    # refer to that for ever, and the group's threads live as long as anything refers to it.
+    import_module("torch._dynamo")
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield processes
     finally:
         distributed.destroy_process_group()
+        gc.collect()
 
 
 def without_exchange(network: nn.Module) -> AbstractContextManager[None]:
