@@ -38,8 +38,8 @@ class Line:
 
     @property
     def inside(self) -> int:
-        """Pictures that wait or are being answered."""
-        return self._rate.inside - sum(pieces.left for pieces in self._cut)
+        """Pictures that wait or are being answered. May be asked from any thread."""
+        return self._rate.inside - sum(pieces.left for pieces in tuple(self._cut))
 
     @property
     def expected_wait(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.engine.rate import FIRST_GUESS
+from service.engine.rate import FIRST_GUESS, Pieces, Rate
 from service.errors import DeadlinePassed, Unavailable
 from service.line import Line
 from tests.service.models import held_engine
@@ -55,6 +55,23 @@ def test_a_picture_in_windows_is_let_in_if_others_do_not_make_it_late(line: Line
                 pass
             assert refused.value.reason == "no_time"
             assert line.inside == 2
+
+
+def test_it_may_be_asked_while_a_picture_is_let_in_to_be_cut(line: Line) -> None:
+    class Watched(Pieces):
+        """Another is let in while it is counted, as the event loop may do beside a thread."""
+
+        @property
+        def left(self) -> int:
+            line._cut.add(Pieces(Rate(lambda pieces: 1), 0))
+            return 0
+
+        @left.setter
+        def left(self, count: int) -> None:
+            pass
+
+    line._cut.add(Watched(Rate(lambda pieces: 1), 0))
+    assert line.inside == 0
 
 
 def test_a_newcomer_waits_for_all_windows(line: Line) -> None:
