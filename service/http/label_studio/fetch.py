@@ -107,7 +107,7 @@ class Pictures:
                     if not answer.has_redirect_location:
                         return await self._body(answer, hold)
                     url = self._check(url.join(answer.headers["location"]))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last of host names
             what = str(error) or type(error).__name__
             raise InvalidParameter(f"{self._origin} did not send the picture: {what}") from error
         raise InvalidParameter(f"{self._origin} redirects more than {HOPS} times")
