@@ -107,7 +107,7 @@ class Line:
             )
         # An empty line lets everybody in, or one slow answer would close it for ever.
         if inside:
-            self._check_time(time_left, pictures)
+            self._check_time(time_left, pictures, "pictures")
 
     def check_cut(self, time_left: float, windows: int) -> None:
         """Refuse at once a picture in the line that others keep from being answered in time.
@@ -120,13 +120,14 @@ class Line:
             Unavailable: they do.
         """
         if self.inside > 1:
-            self._check_time(time_left, windows)
+            self._check_time(time_left, windows, "windows besides the first")
 
-    def _check_time(self, time_left: float, pieces: int) -> None:
+    def _check_time(self, time_left: float, pieces: int, kind: str) -> None:
         if self._rate.seconds(self._rate.inside + pieces) > HEADROOM * time_left:
+            own = f" for {pieces} {kind}" if pieces > 1 else ""
             raise Unavailable(
                 f"{self.inside} requests are being answered, which takes about "
-                f"{self.expected_wait:.1f} s; this one has {time_left:.1f} s",
+                f"{self.expected_wait:.1f} s; this one has {time_left:.1f} s{own}",
                 "no_time",
                 self.expected_wait,
             )

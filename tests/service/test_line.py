@@ -49,7 +49,9 @@ def test_a_picture_in_windows_is_let_in_if_others_do_not_make_it_late(line: Line
             assert line.inside == 1  # alone, it may try
         with line.queued(LONG):
             with (
-                pytest.raises(Unavailable, match="this one has 10") as refused,
+                pytest.raises(
+                    Unavailable, match=r"has 10\.0 s for 100 windows besides the first"
+                ) as refused,
                 line.cut(time_left=10, windows=100),
             ):
                 pass
