@@ -127,7 +127,9 @@ def _find(word: str, out: Path, films: list[Path]) -> Iterable[Path]:
 
 
 def _walk(folder: Path, out: Path, films: list[Path]) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    """The pictures in a folder, and the folders in it that cannot be read: they fail as one."""
+    closed: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=closed.append):
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(n for n in inside if (Path(place) / n).resolve() != out.resolve())
         for name in sorted(files):
@@ -135,6 +137,7 @@ def _walk(folder: Path, out: Path, films: list[Path]) -> Iterator[Path]:
                 yield Path(place, name)
             elif _suffix(name) in FILMS and not name.startswith("."):
                 films.append(Path(place, name))
+    yield from (Path(error.filename) for error in closed)
 
 
 def _fixed(word: str) -> Path:
