@@ -19,3 +19,11 @@ def test_an_address_that_cannot_be_read_is_a_fault_of_its_task(address: str) -> 
     pictures = Pictures(Settings.model_validate({"label_studio_url": "http://127.0.0.1:1"}))
     with pytest.raises(InvalidParameter, match=r"^http://127\.0\.0\.1:1 did not send the picture"):
         asyncio.run(pictures.read(address, lambda size: None))
+
+
+def test_a_picture_in_its_task_counts_as_held() -> None:
+    held: list[int] = []
+    pictures = Pictures(Settings.model_validate({}))
+    read = pictures.read("data:image/png;base64,AAECAw==", held.append)
+    assert asyncio.run(read) == bytes(range(4))
+    assert held == [4]

@@ -73,7 +73,9 @@ class Pictures:
         if not isinstance(address, str) or not address:
             raise InvalidParameter("the task's picture is not the address of one")
         if address.startswith("data:"):
-            return _inline(address)
+            picture = _inline(address)
+            hold(len(picture))
+            return picture
         if self._origin is None:
             raise InvalidParameter(
                 "pictures are not fetched, as the setting label_studio_url is not set: set it to "
