@@ -46,6 +46,11 @@ class Line:
         """Seconds until all of them are answered, at the rate measured so far."""
         return self._rate.seconds(self._rate.inside)
 
+    def room(self, seconds: float) -> int:
+        """Pictures that an empty line takes, if each has so many seconds; one at least."""
+        each = max(1e-6, self._rate.seconds(1))
+        return max(1, min(self.limit, int(HEADROOM * seconds / each)))
+
     @contextmanager
     def queued(self, time_left: float, pictures: int = 1) -> Iterator[Pieces]:
         """Places in the line, once the whole upload is there.

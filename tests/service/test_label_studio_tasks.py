@@ -82,3 +82,17 @@ def test_only_a_request_that_names_no_time_gives_each_picture_its_own(own: float
             with pytest.raises(RequestError) as refused:
                 asyncio.run(run(pipeline))
             assert refused.value.reason in ("deadline", "no_time")
+
+
+def test_a_slow_model_is_not_given_more_tasks_at_once_than_it_answers_in_their_time() -> None:
+    async def run(pipeline: Pipeline) -> list[object]:
+        with pipeline.visit() as visit:
+            rate = pipeline.line._rate
+            rate.begin()
+            rate._since -= 3 * pipeline.engine.capacity  # it took three seconds
+            rate.end(done=True)
+            assert 3 * 2 * pipeline.busy > visit.timeout - 1
+            return await results(pipeline, Pictures(Settings.model_validate({})), visit, 30.0)
+
+    with small_pipeline() as pipeline:
+        assert len(asyncio.run(run(pipeline))) == MANY

@@ -124,7 +124,7 @@ async def predict(
 
     jobs = (one(task) for task in asked.tasks)
     # As many as keep the model busy while others are fetched, and no more than may wait for it.
-    at_once = min(2 * pipeline.busy, pipeline.line.limit)
+    at_once = min(2 * pipeline.busy, pipeline.line.room(visit.timeout))
     async with aclosing(in_order(jobs, at_once)) as results:
         found = [result async for result in results]
     failures = [one for one in found if isinstance(one, RequestError)]
