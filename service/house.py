@@ -75,9 +75,14 @@ class House:
             self._leave(visit)
 
     @contextmanager
-    def part(self, visit: Visit) -> Iterator[Visit]:
-        """A visit of its own for one of a request's pictures, which has no longer than that."""
-        part = Visit(visit.line, visit.time_left)
+    def part(self, visit: Visit, seconds: float | None = None) -> Iterator[Visit]:
+        """A visit of its own for one of a request's pictures.
+
+        Args:
+            visit: the request's, which has been let in.
+            seconds: that the picture may take; what is left of the request's if None.
+        """
+        part = Visit(visit.line, visit.time_left if seconds is None else seconds)
         part.timeout = visit.timeout
         try:
             yield part

@@ -38,13 +38,18 @@ class Line:
 
     @property
     def inside(self) -> int:
-        """Pictures that wait or are being answered."""
-        return self._rate.inside - sum(pieces.left for pieces in self._cut)
+        """Pictures that wait or are being answered. May be asked from any thread."""
+        return self._rate.inside - sum(pieces.left for pieces in tuple(self._cut))
 
     @property
     def expected_wait(self) -> float:
         """Seconds until all of them are answered, at the rate measured so far."""
         return self._rate.seconds(self._rate.inside)
+
+    def room(self, seconds: float) -> int:
+        """Pictures that an empty line takes, if each has so many seconds; one at least."""
+        each = max(1e-6, self._rate.seconds(1))
+        return max(1, min(self.limit, int(HEADROOM * seconds / each)))
 
     @contextmanager
     def queued(self, time_left: float, pictures: int = 1) -> Iterator[Pieces]:
@@ -107,7 +112,7 @@ class Line:
             )
         # An empty line lets everybody in, or one slow answer would close it for ever.
         if inside:
-            self._check_time(time_left, pictures)
+            self._check_time(time_left, pictures, "pictures")
 
     def check_cut(self, time_left: float, windows: int) -> None:
         """Refuse at once a picture in the line that others keep from being answered in time.
@@ -120,13 +125,14 @@ class Line:
             Unavailable: they do.
         """
         if self.inside > 1:
-            self._check_time(time_left, windows)
+            self._check_time(time_left, windows, "windows besides the first")
 
-    def _check_time(self, time_left: float, pieces: int) -> None:
+    def _check_time(self, time_left: float, pieces: int, kind: str) -> None:
         if self._rate.seconds(self._rate.inside + pieces) > HEADROOM * time_left:
+            own = f" for {pieces} {kind}" if pieces > 1 else ""
             raise Unavailable(
                 f"{self.inside} requests are being answered, which takes about "
-                f"{self.expected_wait:.1f} s; this one has {time_left:.1f} s",
+                f"{self.expected_wait:.1f} s; this one has {time_left:.1f} s{own}",
                 "no_time",
                 self.expected_wait,
             )

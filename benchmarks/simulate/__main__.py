@@ -46,9 +46,13 @@ def main() -> None:
 
     if chosen.command == "check":
         count = (2 if chosen.quick else 4) if chosen.rounds is None else chosen.rounds
-        seconds = chosen.seconds or (4.0 if chosen.quick else 10.0)
+        seconds = (4.0 if chosen.quick else 10.0) if chosen.seconds is None else chosen.seconds
+        if count < 1 or seconds <= 0:
+            parser.error("--rounds and --seconds must be above 0")
         check(chosen.store, chosen.page, chosen.images, count, seconds, chosen.resume, tell)
     else:
+        if not chosen.store.is_file():
+            parser.error(f"there is no {chosen.store}: `check` measures a server and writes it")
         scale(chosen.store, chosen.page, chosen.images, chosen.seed, chosen.quick, tell)
 
 

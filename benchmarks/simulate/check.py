@@ -56,6 +56,7 @@ def check(
     stored = json.loads(store.read_text()) if resume and store.exists() else _new()
     missing = count - len(stored["rounds"])
     if missing > 0:
+        store.parent.mkdir(parents=True, exist_ok=True)
         for measured in rounds(missing, seconds, tell):
             stored["rounds"].append(measured)
             store.write_text(json.dumps(stored) + "\n")

@@ -27,6 +27,8 @@ class Pixels:
     """The file takes blue first, then green and red."""
 
     def __post_init__(self) -> None:
+        if not np.isfinite((*self.mean, *self.std)).all():
+            raise UserError(f"--mean is {self.mean} and --std {self.std}; all must be finite")
         if not all(deviation > 0 for deviation in self.std):
             raise UserError(f"--std is {self.std}; every deviation must be above 0")
         if self.scale == 255 and max(map(abs, (*self.mean, *self.std))) > 2:
@@ -80,6 +82,8 @@ class Reading:
             raise UserError(f"--multiple is {self.multiple}; it must be at least 1")
         if self.size is not None and min(self.size) < 32:
             raise UserError(f"--size is {self.size}; both sides must be at least 32")
+        if self.threshold is not None and not np.isfinite(self.threshold):
+            raise UserError(f"--threshold is {self.threshold}; it must be finite")
 
     @property
     def grid(self) -> int:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
+from zipfile import BadZipFile
 
 import httpx
 
 from service.client import answers
 from service.client.answers import Mask
-from service.client.errors import ProblemError
+from service.client.errors import ProblemError, problem_of
 from service.client.options import (
     CutoutOptions,
     GeojsonOptions,
@@ -41,6 +42,17 @@ class Ask(Generic[T]):
     """Seconds for the whole call, where it gives itself any."""
     answers: tuple[int, ...] = (httpx.codes.OK,)
     """Statuses that are an answer rather than a problem."""
+
+    def answer(self, response: httpx.Response) -> T:
+        """What an answer says.
+
+        Raises:
+            ProblemError: it is none of the service's, but of whoever else is at that address.
+        """
+        try:
+            return self.read(response)
+        except (ValueError, LookupError, BadZipFile) as error:
+            raise problem_of(response) from error
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Attempts:
             "timeout": left,
         }
 
-    def settle(self, outcome: httpx.Response | httpx.TransportError) -> httpx.Response | float:
+    def settle(self, outcome: httpx.Response | httpx.RequestError) -> httpx.Response | float:
         """What became of a try: the answer, or seconds to wait before the next one.
 
         Raises:

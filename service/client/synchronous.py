@@ -104,12 +104,12 @@ class Client(Connection[httpx.Client]):
     def _send(self, ask: Ask[T]) -> T:
         attempts = self._begin(ask)
         while True:
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 outcome = self._http.request(**attempts.request())
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             settled = attempts.settle(outcome)
             if isinstance(settled, httpx.Response):
-                return ask.read(settled)
+                return ask.answer(settled)
             time.sleep(settled)

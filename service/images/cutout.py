@@ -40,7 +40,7 @@ def cut_out(
     """The photo where it is wanted, the background elsewhere; RGBA if that is transparent.
 
     Args:
-        photo: RGB, without anything that its file said besides.
+        photo: RGB; nothing that its file said besides is left but the colour profile.
         wanted: [H, W], as large as the photo.
         background: what else there is to see.
         feather: standard deviation in pixels of the blur of the edge between them.
@@ -48,6 +48,13 @@ def cut_out(
     share = Image.fromarray(np.where(wanted, np.uint8(255), np.uint8(0)))
     if feather:
         share = share.filter(ImageFilter.GaussianBlur(feather))
+    shown = _shown(photo, share, background)
+    shown.info = dict(photo.info)
+    return shown
+
+
+def _shown(photo: Image.Image, share: Image.Image, background: Background) -> Image.Image:
+    """The cut-out, by how much of each pixel is the photo's."""
     if background == "blur":
         return Image.composite(photo, blurred(photo), share)
     if background != "transparent":

@@ -141,7 +141,7 @@ def decode(
     upright = _to_rgb(image)
     # Comments, positions and the like stay with the sender; the colour profile is needed.
     profile = source.info.get("icc_profile")
-    keep = source.mode == "RGB" and isinstance(profile, bytes)
+    keep = source.mode in ("RGB", "RGBA") and isinstance(profile, bytes)
     upright.info = {"icc_profile": profile} if keep else {}
     return Picture(upright, width, height)
 

@@ -75,7 +75,7 @@ def check_sides(size: tuple[int, int], media_type: str) -> None:
 
 
 def encode_photo(image: Image.Image, media_type: str) -> bytes:
-    """An RGB picture in one of `OVERLAY_TYPES`.
+    """An RGB or RGBA picture in one of `OVERLAY_TYPES`, with its colour profile.
 
     Raises:
         InvalidParameter: see `check_sides`.
@@ -83,5 +83,6 @@ def encode_photo(image: Image.Image, media_type: str) -> bytes:
     check_sides(image.size, media_type)
     kind, _, options = OVERLAY_TYPES[media_type]
     buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
+    # Left to itself, Pillow writes it into PNG only.
+    image.save(buffer, kind, icc_profile=image.info.get("icc_profile"), **options)
     return buffer.getvalue()

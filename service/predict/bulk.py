@@ -163,12 +163,13 @@ class Bulk:
         """The mask of a picture.
 
         Raises:
-            LargePicture: more pixels than `unasked`, none of which is decoded yet.
+            LargePicture: more pixels than `unasked`, as it is or as it is cut; none of them is
+                decoded yet.
             RequestError: the picture cannot be decoded, or the model failed on it.
         """
         engine, again = self.engine, partial(read, source, self._settings)
         if tiling:
-            picture = scaled(again(self._enough(source, tiling), unasked), tiling)
+            picture = scaled(again(self._enough(source, tiling, unasked), unasked), tiling)
             height, width, _ = picture.pixels.shape
             plan = make_plan(engine.buckets, height, width, tiling.overlap)
             if len(plan) > 1:
@@ -183,15 +184,18 @@ class Bulk:
             fitted, answer.mask, _photo(picture), again, answer.confidence, file_of(source)
         )
 
-    def _enough(self, source: Source, tiling: Tiling) -> int | None:
+    def _enough(self, source: Source, tiling: Tiling, unasked: int) -> int | None:
         """The long side that a picture should be decoded at to be cut; None is its own.
 
         Raises:
+            LargePicture: it is cut at more pixels than `unasked`.
             RequestError: it cannot be decoded, or is too large for that.
         """
         size = size_of(source, self._settings)
-        sides = scaled_size(size, tiling, self._settings.max_pixels)
-        return max(sides) if tiling.scale < 1 else None
+        height, width = scaled_size(size, tiling, self._settings.max_pixels)
+        if height * width > unasked:
+            raise LargePicture(width, height)
+        return max(height, width) if tiling.scale < 1 else None
 
     def _cut(self, picture: Picture, plan: Plan) -> tuple[Fitted, Layer]:
         """A picture by its windows, a row of them at a time."""

@@ -75,7 +75,9 @@ def find_pictures(words: Sequence[str], out: Path) -> tuple[list[Item], list[Pat
             "run would take that for pictures"
         )
     films: list[Path] = []
-    found = list(dict.fromkeys(path for word in words for path in _find(word, out, films)))
+    paths = (path for word in words for path in _find(word, out, films))
+    # One that two words spell differently is one all the same.
+    found = list({os.path.abspath(path): path for path in paths}.values())
     films = list(dict.fromkeys(films))
     if not found:
         only = f"; {films[0]} is a film, which wants a run of its own" if films else ""
@@ -93,12 +95,16 @@ def find_pictures(words: Sequence[str], out: Path) -> tuple[list[Item], list[Pat
 def targets(names: Sequence[PurePosixPath]) -> list[str]:
     """What is made of each picture is called, without suffix.
 
-    Of a.jpg and a.png, which would both become a.png, both keep their suffix.
+    Of a.jpg and a.png, which would both become a.png, both keep their suffix; and so does
+    a.jpg.webp beside them, which would be called as a.jpg is.
     """
-    shared = Counter(name.with_suffix("") for name in names)
-    return [
-        str(name if shared[name.with_suffix("")] > 1 else name.with_suffix("")) for name in names
-    ]
+    whole, shared = set(names), Counter(name.with_suffix("") for name in names)
+
+    def target(name: PurePosixPath) -> PurePosixPath:
+        short = name.with_suffix("")
+        return name if shared[short] > 1 or short in whole else short
+
+    return [str(target(name)) for name in names]
 
 
 def is_picture(name: str) -> bool:
@@ -121,7 +127,9 @@ def _find(word: str, out: Path, films: list[Path]) -> Iterable[Path]:
 
 
 def _walk(folder: Path, out: Path, films: list[Path]) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+    """The pictures in a folder, and the folders in it that cannot be read: they fail as one."""
+    closed: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=closed.append):
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(n for n in inside if (Path(place) / n).resolve() != out.resolve())
         for name in sorted(files):
@@ -129,6 +137,7 @@ def _walk(folder: Path, out: Path, films: list[Path]) -> Iterator[Path]:
                 yield Path(place, name)
             elif _suffix(name) in FILMS and not name.startswith("."):
                 films.append(Path(place, name))
+    yield from (Path(error.filename) for error in closed)
 
 
 def _fixed(word: str) -> Path:

@@ -87,7 +87,13 @@ def _candidates(folder: Path) -> Iterator[tuple[str, int | None, Path]]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            for version in path.iterdir():
+            try:
+                versions = list(path.iterdir())
+            except PermissionError:
+                if re.fullmatch(NAME, path.name):
+                    raise
+                continue  # as `lost+found` of a volume, which could hold no model
+            for version in versions:
                 file = version / MODEL_FILE
                 if version.suffix == ".onnx":
                     yield path.name, None, version

@@ -73,13 +73,15 @@ class Models:
 
         Raises:
             UnknownModel: it is not loaded.
-            Unavailable: it is being loaded for the first time, or no model is there at all.
+            Unavailable: it is being loaded for the first time, as all are at the start, or no
+                model is there at all.
             InvalidParameter: none is named, and there is more than one.
         """
         name = name or self._only()
         loaded = self.versions(name)
-        if not loaded and name in self.loading:
-            raise _still_loading(f"the model {name}")
+        loading = name in self.loading or not self.settled.is_set()
+        if not loaded and loading:
+            raise _still_loading(f"the model {name[:80]}")
         if not loaded:
             names = ", ".join(sorted(self._table)) or "none"
             raise UnknownModel(f"there is no model {name[:80]!r}; loaded: {names}")
@@ -88,6 +90,8 @@ class Models:
         for pipeline in loaded:
             if pipeline.engine.version == version:
                 return pipeline
+        if loading:
+            raise _still_loading(f"version {version} of {name}")
         there = ", ".join(str(pipeline.engine.version) for pipeline in loaded)
         raise UnknownModel(f"{name} has no version {version}; loaded: {there}")
 

@@ -34,6 +34,7 @@ def test_requests_find_the_model_of_the_replica_that_answered_last() -> None:
         models = Models(lambda engine: cast(Any, SimpleNamespace(engine=engine)), "cpu", None)
         current = Current(Replicas(Handle(Here("a", ABOUT))))
         first = models.put(await current.first())
+        models.settled.set()
         watching = asyncio.create_task(current.watch(models))
         await asyncio.sleep(0)
         found = []

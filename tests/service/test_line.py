@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.engine.rate import FIRST_GUESS
+from service.engine.rate import FIRST_GUESS, Pieces, Rate
 from service.errors import DeadlinePassed, Unavailable
 from service.line import Line
 from tests.service.models import held_engine
@@ -49,12 +49,31 @@ def test_a_picture_in_windows_is_let_in_if_others_do_not_make_it_late(line: Line
             assert line.inside == 1  # alone, it may try
         with line.queued(LONG):
             with (
-                pytest.raises(Unavailable, match="this one has 10") as refused,
+                pytest.raises(
+                    Unavailable, match=r"has 10\.0 s for 100 windows besides the first"
+                ) as refused,
                 line.cut(time_left=10, windows=100),
             ):
                 pass
             assert refused.value.reason == "no_time"
             assert line.inside == 2
+
+
+def test_it_may_be_asked_while_a_picture_is_let_in_to_be_cut(line: Line) -> None:
+    class Watched(Pieces):
+        """Another is let in while it is counted, as the event loop may do beside a thread."""
+
+        @property
+        def left(self) -> int:
+            line._cut.add(Pieces(Rate(lambda pieces: 1), 0))
+            return 0
+
+        @left.setter
+        def left(self, count: int) -> None:
+            pass
+
+    line._cut.add(Watched(Rate(lambda pieces: 1), 0))
+    assert line.inside == 0
 
 
 def test_a_newcomer_waits_for_all_windows(line: Line) -> None:

@@ -73,7 +73,9 @@ class Pictures:
         if not isinstance(address, str) or not address:
             raise InvalidParameter("the task's picture is not the address of one")
         if address.startswith("data:"):
-            return _inline(address)
+            picture = _inline(address)
+            hold(len(picture))
+            return picture
         if self._origin is None:
             raise InvalidParameter(
                 "pictures are not fetched, as the setting label_studio_url is not set: set it to "
@@ -107,7 +109,7 @@ class Pictures:
                     if not answer.has_redirect_location:
                         return await self._body(answer, hold)
                     url = self._check(url.join(answer.headers["location"]))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last of host names
             what = str(error) or type(error).__name__
             raise InvalidParameter(f"{self._origin} did not send the picture: {what}") from error
         raise InvalidParameter(f"{self._origin} redirects more than {HOPS} times")

@@ -28,6 +28,7 @@ from service.http.label_studio.fetch import Pictures
 from service.images.brush import brush_run_lengths
 from service.pipeline import Pipeline
 from service.segmented import Segmented
+from service.visit import Visit
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +90,23 @@ def version_of(pipeline: Pipeline) -> str:
     return f"{engine.card.name}:{engine.digest}"
 
 
-async def predict(pipeline: Pipeline, asked: PredictRequest, pictures: Pictures) -> bytes:
+async def predict(
+    pipeline: Pipeline,
+    asked: PredictRequest,
+    pictures: Pictures,
+    visit: Visit,
+    seconds: float | None = None,
+) -> bytes:
     """The answer to a request, as JSON: a prediction for each task, in order.
 
     A task whose picture is no use gets an empty one, unless that is so for all.
+
+    Args:
+        pipeline: the model's.
+        asked: the request.
+        pictures: reads those of the tasks.
+        visit: the request's.
+        seconds: that each picture has of its own; what is left of the request's if None.
 
     Raises:
         RequestError: as for a single picture, if no task has a prediction or there is no
@@ -102,14 +116,16 @@ async def predict(pipeline: Pipeline, asked: PredictRequest, pictures: Pictures)
 
     async def one(task: Task) -> bytes | RequestError:
         try:
-            return await _predict_one(pipeline, task, target, pictures)
+            with pipeline.house.part(visit, seconds) as part:
+                return await _predict_one(pipeline, task, target, pictures, part)
         except OF_A_PICTURE as error:
             log.warning("task %.40r of Label Studio has no prediction: %s", task.id, error)
             return error
 
     jobs = (one(task) for task in asked.tasks)
-    # As many as keep the model busy while others are fetched.
-    async with aclosing(in_order(jobs, 2 * pipeline.busy)) as results:
+    # As many as keep the model busy while others are fetched, and no more than may wait for it.
+    at_once = min(2 * pipeline.busy, pipeline.line.room(visit.timeout))
+    async with aclosing(in_order(jobs, at_once)) as results:
         found = [result async for result in results]
     failures = [one for one in found if isinstance(one, RequestError)]
     if len(failures) == len(found):
@@ -120,29 +136,30 @@ async def predict(pipeline: Pipeline, asked: PredictRequest, pictures: Pictures)
     return b'{"results": [%b], "model_version": %b}' % (written, version.encode())
 
 
-async def _predict_one(pipeline: Pipeline, task: Task, target: Target, pictures: Pictures) -> bytes:
+async def _predict_one(
+    pipeline: Pipeline, task: Task, target: Target, pictures: Pictures, visit: Visit
+) -> bytes:
     if target.key not in task.data:
         raise InvalidParameter(f"the task has no {target.key!r} in its data")
     sure = pipeline.engine.has_confidence
-    with pipeline.visit() as visit:
 
-        def hold(size: int) -> None:
-            pipeline.house.hold(visit, size)
+    def hold(size: int) -> None:
+        pipeline.house.hold(visit, size)
 
-        picture = await pictures.read(task.data[target.key], hold)
+    picture = await pictures.read(task.data[target.key], hold)
 
-        def write(found: Segmented) -> bytes:
-            mask = found.mask()
-            present = [index for index in np.unique(mask).tolist() if index in target.labels]
-            regions = [_region(mask == index, target, target.labels[index]) for index in present]
-            prediction: dict[str, Any] = {"result": regions, "model_version": version_of(pipeline)}
-            if sure:
-                prediction["score"] = _score(found.confidence)
-                for index, region in zip(present, regions, strict=True):
-                    region["score"] = _score(found.confidence[found.model_mask == index])
-            return json.dumps(prediction).encode()
+    def write(found: Segmented) -> bytes:
+        mask = found.mask()
+        present = [index for index in np.unique(mask).tolist() if index in target.labels]
+        regions = [_region(mask == index, target, target.labels[index]) for index in present]
+        prediction: dict[str, Any] = {"result": regions, "model_version": version_of(pipeline)}
+        if sure:
+            prediction["score"] = _score(found.confidence)
+            for index, region in zip(present, regions, strict=True):
+                region["score"] = _score(found.confidence[found.model_mask == index])
+        return json.dumps(prediction).encode()
 
-        return await pipeline.answer(picture, visit, write, sure)
+    return await pipeline.answer(picture, visit, write, sure)
 
 
 def _score(confidence: NDArray[np.uint8]) -> float:

@@ -73,7 +73,9 @@ async def predictions(
     async def work(body: bytes, visit: Visit) -> bytes:
         asked = await pipeline.workshop.work(visit, "decode", lambda: parse(body))
         async with Pictures(request.app.state.settings) as pictures:
-            return await predict(pipeline, asked, pictures)
+            # Label Studio names no time, and sends more tasks than one request has time for.
+            own = visit.timeout if timeout is None else None
+            return await predict(pipeline, asked, pictures, visit, own)
 
     answer, timing = await walk(request, pipeline, timeout, work, read_body)
     return Response(answer, media_type="application/json", headers=timing)
