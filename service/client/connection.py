@@ -37,10 +37,14 @@ class Connection(Generic[Http]):
                 it answers 500, 502 or 504 in its place.
 
         Raises:
-            ValueError: this is no address of a service.
+            ValueError: this is no address of a service, or no key.
         """
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is no address of a service; give one as http://HOST:8000")
+        if key and not (key.isascii() and key.isprintable() and key == key.strip()):
+            raise ValueError(
+                "the key is not one line of plain text; one read from a file needs .strip()"
+            )
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http: Http = self._kind(base_url=url, headers=headers)
         self._url = url.rstrip("/")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Literal, TypedDict
 
-Classes = str | Sequence[str | int]
+Classes = str | Iterable[str | int]
 """Names or ids of classes."""
 MediaType = Literal["image/jpeg", "image/png", "image/webp"]
 
@@ -61,7 +61,7 @@ class SegmentsOptions(Options, total=False):
 
 class GeojsonOptions(Options, total=False):
     tolerance: float
-    geotransform: str | Sequence[float]
+    geotransform: str | Iterable[float]
     """Six numbers in GDAL's order, where the picture's file does not tell them."""
 
 

@@ -34,6 +34,9 @@ def encoded(picture: Picture) -> bytes:
         return _png(_image(picture))
     if isinstance(picture, Image.Image):
         return _png(picture)
+    other: object = picture
+    if isinstance(other, io.TextIOBase):
+        raise TypeError("open a picture's file in binary mode: open(path, 'rb')")
     if hasattr(picture, "read") and isinstance(data := picture.read(), bytes):
         return data
     raise TypeError(

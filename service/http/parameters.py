@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from service.errors import RequestError
+from service.errors import InvalidParameter, RequestError
 from service.http.lookup import find_pipeline
 from service.numbers import number_in_words
 
@@ -18,6 +18,21 @@ NUMBERS = ("greater_than", "less_than", "finite_number", "float_", "int_")
 """How the kinds of errors begin that are about numbers."""
 NAMED = 6
 """Classes of a model that are named as examples."""
+
+
+async def refuse_repeated(request: Request) -> None:
+    """Refuse a parameter that stands twice in a URL, of which only one would count.
+
+    Raises:
+        InvalidParameter: names it, and how several classes are written.
+    """
+    for name in request.query_params:
+        values = request.query_params.getlist(name)
+        if len(values) > 1:
+            raise InvalidParameter(
+                f"{name[:80]}: given {len(values)} times, and only one can count"
+                + (f"; several stand in one: classes={','.join(values)[:80]}" * (name == "classes"))
+            )
 
 
 def explain(item: dict[str, Any], request: Request) -> str:

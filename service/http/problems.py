@@ -149,6 +149,9 @@ def install(app: FastAPI) -> None:
 
 
 def _detail(request: Request, error: HTTPException) -> str:
+    closed = not request.app.state.controllable
+    if error.status_code == 404 and closed and request.url.path.startswith("/v2/repository/"):
+        return "models are loaded and unloaded by calls with --model-control explicit only"
     if error.status_code == 404:
         hint = "; /docs lists what there is" if request.app.openapi_url else ""
         return f"there is nothing at {request.url.path[:80]}{hint}"

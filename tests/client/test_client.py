@@ -244,6 +244,13 @@ def test_a_model_with_a_strange_name_is_asked_for_by_that_name(client: Client) -
         client.mask(PNG, model="what is/this?")
 
 
+def test_arrays_will_do_for_lists(client: Client) -> None:
+    numbers = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
+    expected = client.geojson(PNG, geotransform=numbers)
+    assert client.geojson(PNG, geotransform=np.array(numbers)) == expected
+    assert client.mask(PNG, classes=np.array([1, 3])).data == client.mask(PNG, classes=[1, 3]).data
+
+
 @pytest.mark.parametrize("key", [None, "another"])
 def test_without_the_key_there_is_no_answer(
     server: Server, connect: Connect, key: str | None

@@ -86,3 +86,21 @@ def test_what_cannot_be_asked_is_told_before_anything_is_sent(connect: Connect) 
             client.mask_all("photo.jpg")
         with pytest.raises(ValueError, match="list of pictures is empty"):
             client.segments_all([])
+
+
+def test_a_key_with_its_line_break_is_told_and_not_shown(connect: Connect) -> None:
+    with (
+        pytest.raises(ValueError, match="the key is not one line") as caught,
+        connect("http://127.0.0.1:1", key="0123456789abcdef\n"),
+    ):
+        pass
+    assert "0123456789abcdef" not in str(caught.value)
+
+
+def test_a_picture_that_was_opened_as_text_is_told(connect: Connect) -> None:
+    with (
+        open(__file__, encoding="utf-8") as text,
+        connect("http://127.0.0.1:1", retries=0) as client,
+        pytest.raises(TypeError, match="binary mode"),
+    ):
+        client.mask(text)  # type: ignore[arg-type]

@@ -128,6 +128,16 @@ def test_bad_pictures(client: httpx.Client, call: str, case: str) -> None:
         ("/v1/overlay?aplha=0.3", 422, "aplha: there is no such parameter; there are model, "),
         ("/v1/mask?overlap=0.3", 422, "overlap has no meaning without tile"),
         ("/v1/mask?alpha=0.3", 422, "alpha: there is no such parameter"),
+        (
+            "/v1/batch/mask?classes=car&classes=road",
+            422,
+            "classes: given 2 times, and only one can count; several stand in one: "
+            "classes=car,road",
+        ),
+        ("/v1/mask?format=grey&format=npy", 422, "format: given 2 times, and only one can count"),
+        ("/v1/overlay?alpha=0&alpha=1", 422, "alpha: given 2 times"),
+        ("/v1/segments?min_area=0&min_area=1", 422, "min_area: given 2 times"),
+        ("/v1/cutout?classes=car&classes=car", 422, "classes: given 2 times"),
         ("/v1/mask?model=resnet", 404, "loaded: camvid-mobilenetv2"),
         ("/v1/nothing", 404, "/docs"),
         ("/v1/mask/", 404, "/docs"),

@@ -73,7 +73,7 @@ def test_it_is_off_unless_it_is_set(tmp_path: Path, control: str) -> None:
     place(tmp_path, "streets.onnx")
     with controlled(tmp_path, control) as client:
         assert "model_repository" not in client.get_server_metadata()["extensions"]
-        with pytest.raises(InferenceServerException, match="there is nothing at"):
+        with pytest.raises(InferenceServerException, match="with --model-control explicit only"):
             client.unload_model("streets")
         assert client.is_model_ready("streets")
 

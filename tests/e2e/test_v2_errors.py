@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import struct
@@ -100,7 +101,7 @@ def test_what_is_no_request(client: httpx.Client, body: bytes, message: str) -> 
         ([{**IMAGE, "parameters": {"shared_memory_region": "x"}}], "shared memory"),
         ([{**ENCODED, "datatype": "UINT8", "data": TWELVE}], "send BYTES [N]"),
         ([{**ENCODED, "data": ["not base64"]}], "as Base64 text"),
-        ([{**ENCODED, "data": [7]}], "shape [1] and 0 elements"),
+        ([{**ENCODED, "data": [7]}], "as Base64 text"),
         ([{**ENCODED, "data": [None]}], "as Base64 text"),
         ([{**ENCODED, "data": ["", ""]}], "shape [1] and more elements"),
         ([{**ENCODED, "data": ["AAAA"]}], "not a picture"),
@@ -130,6 +131,18 @@ def test_binary_data_that_is_none(client: httpx.Client, binary: bytes, message: 
     refused(client.post(INFER, content=body, headers=headers), 400, message)
 
 
+def test_of_several_pictures_the_one_that_is_none_is_named(client: httpx.Client) -> None:
+    whole, cut, text = (base64.b64encode(data).decode() for data in (JPEG, JPEG[:700], b"text"))
+    for files, status, message in (
+        ([whole, text, whole], 415, "picture 2 of 3: this is not a picture"),
+        ([whole, whole, cut], 400, "picture 3 of 3: the JPEG picture is broken"),
+    ):
+        tensor = {**ENCODED, "shape": [3], "data": files}
+        for output in ("mask", "png"):
+            body = {"inputs": [tensor], "outputs": [{"name": output}]}
+            refused(client.post(INFER, json=body), status, message)
+
+
 def test_binary_data_of_nobody(client: httpx.Client) -> None:
     body, headers = with_binary({"inputs": [{**IMAGE, "data": TWELVE}]}, b"1234")
     refused(client.post(INFER, content=body, headers=headers), 400, "belong to no input")
@@ -144,7 +157,7 @@ def test_a_header_length_that_is_none(client: httpx.Client, length: str, message
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"outputs": [{"name": "logits"}]}, "one of mask"),
+        ({"outputs": [{"name": "logits"}]}, "there is no such output, ask for one of mask"),
         ({"outputs": [{"name": "mask"}, {"name": "mask"}]}, "asked for twice"),
         ({"outputs": [{"name": "mask", "parameters": {"classification": 3}}]}, "not offered"),
         ({"parameters": {"timeout": "soon"}}, "microseconds"),

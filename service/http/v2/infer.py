@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from fastapi import Request
@@ -13,6 +13,7 @@ from isal import isal_zlib
 from starlette.datastructures import Headers
 
 from service.ahead import in_order
+from service.errors import TooManyPixels, UndecodableImage, UnsupportedImage
 from service.http.serve import walk
 from service.http.upload import read_body
 from service.http.v2.body import split, unpack
@@ -64,7 +65,10 @@ async def answer(headers: Headers, pipeline: Pipeline, body: bytes, visit: Visit
         asked, numbers = parse(text)
         outputs = choose_outputs(asked, [tensor.name for tensor in outputs_of(pipeline.engine)])
         pictures = read_pictures(asked, numbers, binary, max_batch, pipeline.max_pixels)
-        sizes = [pipeline.size(picture) for picture in pictures]
+        sizes = []
+        for number, picture in enumerate(pictures):
+            with numbered(number, pictures):
+                sizes.append(pipeline.size(picture))
         refuse_too_much(outputs, sizes, pipeline.max_pixels, pipeline.max_bytes)
         return asked, pictures, outputs
 
@@ -92,13 +96,24 @@ async def segment_all(
     visit.pictures = len(pictures)
     with pipeline.house.queued(visit, visit.pictures) as pieces:
 
-        async def one(picture: Source) -> Made:
-            with pieces.one(), pipeline.house.part(visit) as part:
+        async def one(number: int, picture: Source) -> Made:
+            with numbered(number, pictures), pieces.one(), pipeline.house.part(visit) as part:
                 return await pipeline.answer_queued(picture, part, maker.make, sure)
 
-        jobs = (one(picture) for picture in pictures)
+        jobs = (one(*each) for each in enumerate(pictures))
         async with aclosing(in_order(jobs, pipeline.busy)) as made:
             return [outputs async for outputs in made]
+
+
+@contextmanager
+def numbered(number: int, pictures: Sequence[Source]) -> Iterator[None]:
+    """Of several pictures, say which one is none."""
+    try:
+        yield
+    except (UnsupportedImage, UndecodableImage, TooManyPixels) as error:
+        if len(pictures) > 1:
+            error.args = (f"picture {number + 1} of {len(pictures)}: {error}",)
+        raise
 
 
 def respond(

@@ -50,7 +50,7 @@ def read_pictures(
     given = _binary_of(tensor, binary)
     if tensor.name == ENCODED:
         _check(tensor, "BYTES", ("N",), max_batch)
-        return _files(tensor, given)
+        return _files(tensor, numbers, given)
     _check(tensor, "UINT8", ("N", "H", "W", 3), max_batch)
     return list(_pixels(tensor, numbers, given, max_pixels))
 
@@ -120,13 +120,15 @@ def _pixels(
     yield from np.frombuffer(data, np.uint8).reshape(tensor.shape)
 
 
-def _files(tensor: InputTensor, binary: memoryview | None) -> list[Source]:
+def _files(tensor: InputTensor, numbers: bytes | None, binary: memoryview | None) -> list[Source]:
     (count,) = tensor.shape
     files: list[Source]
     if binary is not None:
         files = list(islice(_elements(binary), count + 1))  # one more is too many already
     else:
         try:
+            if numbers is not None:
+                raise TypeError("numbers")
             files = [base64.b64decode(text, validate=True) for text in tensor.data or ()]
         except (TypeError, ValueError, binascii.Error) as error:
             raise InvalidParameter(

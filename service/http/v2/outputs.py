@@ -38,7 +38,8 @@ def choose_outputs(request: InferRequest, offered: Sequence[str]) -> dict[str, b
     for output in request.outputs:
         name, parameters = output.name, output.parameters
         if name not in offered or name in chosen:
-            what = "is asked for twice" if name in chosen else f"one of {', '.join(offered)}"
+            none = f"there is no such output, ask for one of {', '.join(offered)}"
+            what = "is asked for twice" if name in chosen else none
             raise InvalidParameter(f"output {name[:40]!r}: {what}")
         for extension in ("classification", "shared_memory_region"):
             if extension in parameters:
