@@ -24,6 +24,7 @@ from export.training.log import RunLog
 from export.training.loss import class_weights, pixel_weight, segmentation_loss
 from export.training.optimiser import build_optimizer, learning_rate, set_learning_rate
 from export.training.pictures import Pictures
+from export.training.precision import half_type
 from export.training.processes import Processes, without_exchange
 from export.training.sampling import draw_batches
 from export.training.stop import stop_requests
@@ -61,9 +62,9 @@ class Run:
         self.class_weights = weights.to(self.device)
         self.optimizer = build_optimizer(self.network, config)
         self.average = average_of(self.network, config.ema_decay)
-        half = torch.float16 if self.device.type == "cuda" else torch.bfloat16
-        self.autocast = torch.autocast(self.device.type, half, enabled=config.amp)
-        self.scaler = torch.amp.GradScaler(enabled=config.amp and half == torch.float16)
+        self.half = half_type(self.device) if config.amp else None
+        self.autocast = torch.autocast(self.device.type, self.half, enabled=bool(self.half))
+        self.scaler = torch.amp.GradScaler(enabled=self.half == torch.float16)
         self.info = CheckpointInfo(
             model=config.model,
             labels=self.training.labels,

@@ -80,6 +80,8 @@ def prepare(config: TrainConfig, pictures: Pictures, processes: Processes, *, re
         print(load_initial_weights(run.network, config.init))
     else:
         print("starting from newly drawn weights; --init starts from trained ones")
+    if config.amp and run.half is None:
+        print("this CPU has no instructions for bfloat16: --amp is left out")
     many = f" in {processes.count} processes" if processes.count > 1 else ""
     print(
         f"training {count_parameters(run.network):,} parameters on {run.device.type}{many}, "
