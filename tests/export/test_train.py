@@ -189,10 +189,8 @@ def test_a_killed_process_loses_at_most_one_interval(tmp_path: Path) -> None:
     command = endless_run(data, out, eval_every=3, workers=0)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
         while not (out / LAST).exists() or load_checkpoint(out / LAST).info.step < 6:
             assert process.poll() is None, "training ended by itself"
-            assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
         process.send_signal(signal.SIGKILL)
@@ -223,7 +221,7 @@ def test_a_stopped_process_saves_where_it_is(
     process.send_signal(stop)
     message = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 1
+    assert process.wait() == 1
     step = load_checkpoint(out / LAST).info.step
     assert step >= 1
     assert f"stopped at step {step}; the same command with --resume goes on" in message
