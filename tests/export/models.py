@@ -10,6 +10,7 @@ import torch
 
 from export.data.labels import LabelSet, generic_palette
 from export.weights.checkpoint import CheckpointInfo, save_checkpoint
+from export.weights.folded import conv_norms
 from model import DeepLab, build
 from tests.export.runs import TINY_MODEL
 from tests.model.backbones import randomise_statistics
@@ -22,6 +23,10 @@ def random_network(seed: int = 0, **changes: Any) -> DeepLab:
     torch.manual_seed(seed)
     network = build(dataclasses.replace(TINY_MODEL, num_classes=3, **changes))
     randomise_statistics(network)
+    for layer in conv_norms(network):
+        # Neither of them does nothing, so that one that is forgotten shows.
+        torch.nn.init.uniform_(layer.norm.weight, 0.8, 1.2)
+        torch.nn.init.uniform_(layer.norm.bias, -0.2, 0.2)
     with torch.no_grad():
         network.classifier.weight *= 100
     return network.eval()

@@ -1,4 +1,4 @@
-"""Two processes, of which one meets a mistake of the user's; run by `torchrun`."""
+"""Two processes, of which one meets a mistake of the user's."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from export.commands.adopt import main
 from service.engine.session import Session
+from tests.export.command import deeplab
 from tests.export.foreign_families import FAMILIES, UNIT, Family, by_hand, largest, normalised
 from tests.export.foreign_models import MEAN, SmpLike, write
 from tests.service.pictures import photo
@@ -153,9 +154,7 @@ def test_the_card_says_what_is_known(tmp_path: Path, shapes: Path) -> None:
     assert f"mean IoU of the file: {card.quality.value:.4f}" in done.stdout
     properties = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
     assert json.loads(properties["deeplab.adopted"])["file"] == "unet.onnx"
-    measured = subprocess.run(
-        [DEEPLAB, "evaluate", str(out), "--data", str(shapes)], capture_output=True, text=True
-    )
+    measured = deeplab("evaluate", str(out), "--data", str(shapes))
     assert "mean IoU" in measured.stdout, measured.stderr
 
 

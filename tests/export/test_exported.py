@@ -13,33 +13,18 @@ import torch
 from export.commands.import_weights import main
 from export.data.datasets import load_dataset
 from export.errors import UserError
-from export.graph.finish import finish
 from export.graph.onnx_model import OnnxModel
 from export.graph.quantise import Pictures, to_int8
-from export.graph.to_onnx import convert
 from export.training.train import train
 from export.weights.checkpoint import load_network
 from export.weights.exported import import_exported
 from export.weights.folded import conv_norms
 from export.weights.initial import load_initial_weights, read_state_dict
 from model import DeepLab, build
+from tests.export.models import random_network
 from tests.export.runs import TINY_MODEL, data_config, tiny_config
 
 CONFIG = dataclasses.replace(TINY_MODEL, num_classes=3)
-
-
-def random_network() -> DeepLab:
-    """A network whose BatchNorm really does something."""
-    torch.manual_seed(0)
-    network = build(CONFIG).eval()
-    for layer in conv_norms(network):
-        norm = layer.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        norm.weight.data.uniform_(0.8, 1.2)
-        norm.bias.data.uniform_(-0.5, 1)
-        norm.running_mean.uniform_(-0.1, 0.1)
-        norm.running_var.uniform_(0.05, 0.2)
-    return network
 
 
 def logits(network: DeepLab) -> torch.Tensor:
@@ -55,17 +40,11 @@ def write(model: onnx.ModelProto, path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = finish(convert(random_network(), fp16=False), CONFIG)
-    return write(model, tmp_path_factory.mktemp("exported") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
 def pictures(shapes: Path) -> Path:
     return shapes / "val" / "images"
 
 
-@pytest.mark.xdist_group("exported")
+@pytest.mark.xdist_group("onnx")
 def test_the_network_comes_back_and_can_be_trained(
     exported: Path, pictures: Path, shapes: Path, tmp_path: Path
 ) -> None:
@@ -86,7 +65,7 @@ def test_the_network_comes_back_and_can_be_trained(
     assert difference < 0.5, "training starts where the network was, not anew"
 
 
-@pytest.mark.xdist_group("exported")
+@pytest.mark.xdist_group("onnx")
 def test_the_backbone_comes_back_alone(exported: Path, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "back.safetensors"
     main("import", [str(exported), str(out), "--images", str(pictures), "--backbone-only"])
@@ -115,7 +94,7 @@ def test_metadata_of_others_are_refused(key: str, value: str, tmp_path: Path) ->
         OnnxModel(path)
 
 
-@pytest.mark.xdist_group("exported")
+@pytest.mark.xdist_group("onnx")
 def test_eight_bit_files_are_refused(
     exported: Path, shapes: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -125,7 +104,7 @@ def test_eight_bit_files_are_refused(
         import_exported(path, pictures, tmp_path / "out.safetensors")
 
 
-@pytest.mark.xdist_group("exported")
+@pytest.mark.xdist_group("onnx")
 def test_half_precision_files_are_refused(exported: Path, pictures: Path, tmp_path: Path) -> None:
     model = onnx.load(exported)
     for tensor in model.graph.initializer:

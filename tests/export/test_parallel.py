@@ -9,17 +9,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from export.errors import UserError
 from export.training.log import LOG
 from export.training.run import BEST, LAST
 from export.training.train import check_request, train
 from export.weights.checkpoint import load_checkpoint
+from tests.conftest import write_folders
+from tests.export.command import deeplab
 from tests.export.runs import TINY_MODEL, data_flags, tiny_config
 
 # A start of two processes takes seconds, on a busy machine minutes.
@@ -35,9 +39,10 @@ SETTINGS = [
 ]
 
 
-def run(program: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+def in_two_processes(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A Python module and its arguments under `torchrun`."""
     return subprocess.run(
-        program,
+        [TORCHRUN, "--standalone", "--nproc-per-node", "2", "-m", *command],
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
@@ -46,13 +51,42 @@ def run(program: list[str], **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-def train_in_two(
-    shapes: Path, out: Path, *more: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """`deeplab train` in double precision in two processes, half of each batch to each."""
-    command = [TORCHRUN, "--standalone", "--nproc-per-node", "2", "-m", "tests.export.in_double"]
-    flags = ["train", *data_flags(shapes), *SETTINGS, "--out", str(out), *more]
-    return run([*command, *flags], **environment)
+def each_on_its_own(*command: str) -> list[subprocess.CompletedProcess[str]]:
+    """The same as `torchrun` starts it, but nothing ends a process when the other one ends."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    common = {
+        "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": store.host,
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_RUN_ID": "test",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "WORLD_SIZE": "2",
+    }
+    with ExitStack() as stack:
+        processes = []
+        for rank in ("0", "1"):
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                env={**os.environ, **common, "RANK": rank, "LOCAL_RANK": rank},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            processes.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        ended = []
+        for process in processes:
+            said, complained = process.communicate(timeout=280)
+            ended.append(subprocess.CompletedProcess(command, process.returncode, said, complained))
+    return ended
+
+
+def training(data: Path, out: Path, *more: str) -> list[str]:
+    """`deeplab train` in double precision."""
+    return [
+        *("tests.export.in_double", "train", *data_flags(data), *SETTINGS, "--out", str(out)),
+        *more,
+    ]
 
 
 def curve(out: Path) -> list[dict[str, float]]:
@@ -73,53 +107,25 @@ def require_equal(expected: Path, actual: Path, tolerance: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def in_two(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A batch to train on, and little to measure on."""
+    root = write_folders(tmp_path_factory.mktemp("few"), 4)
+    for path in sorted((root / "val").glob("*/*.png")):
+        if path.stem > "000":
+            path.unlink()
+    return root
+
+
+@pytest.fixture(scope="module")
+def in_two(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "two"
-    done = train_in_two(shapes, out)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("best checkpoint") == 1
-    assert "in 2 processes" in done.stdout
+    first, second = each_on_its_own(*training(few, out))
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stderr
+    assert first.stdout.count("best checkpoint") == 1
+    assert "in 2 processes" in first.stdout
+    assert not second.stdout
     return out
-
-
-def test_two_processes_train_as_one_with_the_whole_batch(
-    shapes: Path, tmp_path: Path, in_two: Path
-) -> None:
-    command = [sys.executable, "-m", "tests.export.in_double", "train", *data_flags(shapes)]
-    done = run([*command, *SETTINGS, "--out", str(tmp_path / "one")])
-    assert done.returncode == 0, done.stderr
-    require_equal(tmp_path / "one", in_two, 1e-6)
-    assert (in_two / BEST).exists()
-
-
-def test_one_process_asked_to_stop_stops_all_and_the_run_goes_on(
-    shapes: Path, tmp_path: Path, in_two: Path
-) -> None:
-    out = tmp_path / "broken"
-    workers = ["--workers", "1"]
-    stopped = train_in_two(shapes, out, *workers, SIGNAL_BEFORE_STEP=f"{int(signal.SIGTERM)}:1")
-    assert stopped.returncode != 0
-    assert "stopped at step 2; the same command with --resume goes on" in stopped.stderr
-    assert load_checkpoint(out / LAST).info.step == 2
-    resumed = train_in_two(shapes, out, "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    require_equal(in_two, out, 0)
-
-
-def test_a_killed_process_ends_the_others(shapes: Path, tmp_path: Path) -> None:
-    out = tmp_path / "killed"
-    killed = train_in_two(shapes, out, SIGNAL_BEFORE_STEP=f"{int(signal.SIGKILL)}:3")
-    assert killed.returncode != 0
-    assert load_checkpoint(out / LAST).info.step == 3
-
-
-def test_a_mistake_in_one_process_ends_all_with_a_message() -> None:
-    command = [TORCHRUN, "--standalone", "--nproc-per-node", "2", "-m", "tests.export.one_fails"]
-    done = run(command)
-    assert done.returncode != 0
-    assert "a picture is broken" in done.stderr
-    assert "process 0 of 2 ends because another one could not go on" in done.stderr
-    assert "went on" not in done.stderr
 
 
 @pytest.fixture
@@ -129,11 +135,52 @@ def double_precision() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.xdist_group("parallel")
+@pytest.mark.usefixtures("double_precision")
+def test_two_processes_train_as_one_with_the_whole_batch(
+    few: Path, tmp_path: Path, in_two: Path
+) -> None:
+    done = deeplab("train", *data_flags(few), *SETTINGS, "--out", str(tmp_path / "one"))
+    assert done.returncode == 0, done.stderr
+    require_equal(tmp_path / "one", in_two, 1e-6)
+    assert (in_two / BEST).exists()
+
+
+@pytest.mark.xdist_group("parallel")
+def test_one_process_asked_to_stop_stops_all_and_the_run_goes_on(
+    few: Path, tmp_path: Path, in_two: Path
+) -> None:
+    out = tmp_path / "broken"
+    command = training(few, out, "--workers", "1")
+    stopped = in_two_processes(*command, SIGNAL_BEFORE_STEP=f"{int(signal.SIGTERM)}:1")
+    assert stopped.returncode != 0
+    assert "stopped at step 2; the same command with --resume goes on" in stopped.stderr
+    assert load_checkpoint(out / LAST).info.step == 2
+    for resumed in each_on_its_own(*training(few, out, "--resume")):
+        assert resumed.returncode == 0, resumed.stderr
+    require_equal(in_two, out, 0)
+
+
+def test_a_killed_process_ends_the_others(few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    command = training(few, out)
+    killed = in_two_processes(*command, SIGNAL_BEFORE_STEP=f"{int(signal.SIGKILL)}:3")
+    assert killed.returncode != 0
+    assert load_checkpoint(out / LAST).info.step == 3
+
+
+def test_a_mistake_in_one_process_ends_all_with_a_message() -> None:
+    # `torchrun` may end a process before it has told its message.
+    left, wrong = each_on_its_own("tests.export.one_fails")
+    assert (left.returncode, wrong.returncode) == (1, 1)
+    assert "a picture is broken" in wrong.stderr
+    assert "process 0 of 2 ends because another one could not go on" in left.stderr
+    assert "went on" not in left.stderr + wrong.stderr
+
+
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize("hard_fraction", [1.0, 0.3])
-def test_micro_batches_add_up_to_the_batch(
-    shapes: Path, tmp_path: Path, hard_fraction: float
-) -> None:
+def test_micro_batches_add_up_to_the_batch(few: Path, tmp_path: Path, hard_fraction: float) -> None:
     # Samples are partly padding, so micro-batches differ in how many pixels count.
     settings: dict[str, Any] = {
         "model": dataclasses.replace(TINY_MODEL, dropout=0.0),
@@ -147,7 +194,7 @@ def test_micro_batches_add_up_to_the_batch(
         "eval_every": STEPS,
     }
     for count in (1, 2, 4):
-        train(tiny_config(shapes, tmp_path / str(count), accumulate=count, **settings))
+        train(tiny_config(few, tmp_path / str(count), accumulate=count, **settings))
     for count in (2, 4):
         require_equal(tmp_path / "1", tmp_path / str(count), 1e-9)
 

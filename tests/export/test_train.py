@@ -29,6 +29,7 @@ from export.weights.checkpoint import load_checkpoint, load_network
 from export.weights.initial import load_initial_weights
 from model import ModelConfig, build
 from tests.conftest import write_folders
+from tests.export.command import deeplab
 from tests.export.runs import TINY_MODEL, data_flags, tiny_config
 
 DEEPLAB = str(Path(sys.executable).with_name("deeplab"))
@@ -77,13 +78,13 @@ def test_it_learns(shapes: Path, tmp_path: Path) -> None:
 
 
 def shrink_frames(camvid: Path, root: Path, count: int) -> Path:
-    """A few frames from all over the training split at a third of their size, for both splits."""
+    """A few frames from all over the training split at a quarter of their size, for both splits."""
     frames = sorted((camvid / "train").iterdir())
     for path in frames[:: len(frames) // count][:count]:
         with Image.open(path) as image:
-            small = image.resize((160, 120), Image.Resampling.BILINEAR)
+            small = image.resize((120, 90), Image.Resampling.BILINEAR)
         with Image.open(camvid / "trainannot" / f"{path.stem}.png") as mask:
-            labels = mask.resize((160, 120), Image.Resampling.NEAREST)
+            labels = mask.resize((120, 90), Image.Resampling.NEAREST)
         for split in ("train", "val"):
             for folder, picture in ((split, small), (f"{split}annot", labels)):
                 (root / folder).mkdir(parents=True, exist_ok=True)
@@ -97,15 +98,15 @@ def test_it_learns_real_street_scenes_from_nothing(camvid: Path, tmp_path: Path)
         tmp_path,
         tmp_path / "run",
         model=dataclasses.replace(TINY_MODEL, decoder_projection=32),
-        data=DataConfig(layout="camvid", data=shrink_frames(camvid, tmp_path / "frames", 6)),
-        augment=AugmentConfig(crop=(97, 129), scales=(1.0,)),
-        steps=150,
-        batch_size=6,
+        data=DataConfig(layout="camvid", data=shrink_frames(camvid, tmp_path / "frames", 4)),
+        augment=AugmentConfig(crop=(65, 97), scales=(1.0,)),
+        steps=120,
+        batch_size=4,
         learning_rate=1e-2,
-        eval_every=50,
+        eval_every=120,
     )
-    # Three seeds gave 0.44, 0.42 and 0.41. One class everywhere would be below 0.03.
-    assert load_checkpoint(train(config)).info.best_mean_iou > 0.35
+    # Three seeds gave 0.39, 0.37 and 0.40. One class everywhere would be below 0.03.
+    assert load_checkpoint(train(config)).info.best_mean_iou > 0.3
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(
@@ -182,23 +183,22 @@ def test_a_picture_that_breaks_during_the_run_is_named(
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_killed_process_loses_at_most_one_interval(shapes: Path, tmp_path: Path) -> None:
+def test_a_killed_process_loses_at_most_one_interval(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = endless_run(shapes, out, eval_every=3, workers=0)
+    data = write_folders(tmp_path / "data", 2)
+    command = endless_run(data, out, eval_every=3, workers=0)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
         while not (out / LAST).exists() or load_checkpoint(out / LAST).info.step < 6:
             assert process.poll() is None, "training ended by itself"
-            assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     reached = load_checkpoint(out / LAST).info.step
     assert reached >= 6
-    again = [*command, "--resume", "--steps", str(reached + 2)]
-    done = subprocess.run(again, capture_output=True, text=True, timeout=120, check=True)
+    done = deeplab(*command[1:], "--resume", "--steps", str(reached + 2))
+    assert done.returncode == 0, done.stderr
     assert "best checkpoint" in done.stdout
     assert f"{reached + 2}/{reached + 2}" in done.stderr
     assert load_checkpoint(out / LAST).info.step == reached + 2
@@ -221,7 +221,7 @@ def test_a_stopped_process_saves_where_it_is(
     process.send_signal(stop)
     message = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 1
+    assert process.wait() == 1
     step = load_checkpoint(out / LAST).info.step
     assert step >= 1
     assert f"stopped at step {step}; the same command with --resume goes on" in message
