@@ -101,8 +101,8 @@ def test_good_clients_are_served_among_bad_ones_and_nothing_is_left() -> None:
         grown = memory.resident(pid) - before
         print(f"chaos: {grown / memory.MB:.0f} MB more; {dict(chaos.done)}")  # noqa: T201
         assert grown < GROWTH
-        assert httpx.post(f"{server.url}/v1/mask", content=JPEG).status_code == 200
-        metrics = httpx.get(f"{server.url}/metrics").text
+        assert server.post("/v1/mask", content=JPEG).status_code == 200
+        metrics = server.get("/metrics").text
     for reason in ("head_timeout", "head_too_large", "malformed", "answer_not_read"):
         cut = f'deeplab_connections_dropped_total{{reason="{reason}"}}'
         assert cut in metrics

@@ -107,7 +107,7 @@ def test_a_head_is_bounded_in_bytes(hasty: Server, head: bytes) -> None:
 
 def test_a_head_within_the_bounds_is_served(hasty: Server) -> None:
     large = {"X-Large": "a" * 30_000}
-    assert httpx.get(f"{hasty.url}/healthz", headers=large).status_code == 200
+    assert hasty.get("/healthz", headers=large).status_code == 200
 
 
 def test_rubbish_is_a_problem_too(hasty: Server) -> None:
@@ -170,15 +170,15 @@ def test_what_is_no_request_keeps_no_connection_open(
 
 def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
     uploads = [send(hasty, upload() + JPEG[:50]) for _ in range(3)]
-    assert httpx.get(f"{hasty.url}/healthz").status_code == 200
-    refused = httpx.post(f"{hasty.url}/v1/mask", content=JPEG)
+    assert hasty.get("/healthz").status_code == 200
+    refused = hasty.post("/v1/mask", content=JPEG)
     assert (refused.status_code, refused.json()["reason"]) == (503, "uploads_full")
     assert int(refused.headers["retry-after"]) >= 1
     for guest in uploads:
         with guest:
             guest.sendall(JPEG[50:])
             assert guest.recv(1000).startswith(b"HTTP/1.1 200")
-    assert httpx.post(f"{hasty.url}/v1/mask", content=JPEG).status_code == 200
+    assert hasty.post("/v1/mask", content=JPEG).status_code == 200
 
 
 def test_uploads_that_stall_give_way_to_others() -> None:
@@ -187,7 +187,7 @@ def test_uploads_that_stall_give_way_to_others() -> None:
         stalled = [connections.enter_context(send(running, upload() + JPEG[:50])) for _ in range(2)]
         for _ in range(1000):
             # They are called slow once they have been there for a while.
-            answer = httpx.post(f"{running.url}/v1/mask", content=JPEG)
+            answer = running.post("/v1/mask", content=JPEG)
             if answer.status_code == 200:
                 break
             assert answer.json()["reason"] == "uploads_full"
@@ -278,4 +278,4 @@ def test_where_all_connections_are_busy_new_ones_are_turned_away() -> None:
             with guest:
                 guest.sendall(JPEG[50:])
                 assert guest.recv(1000).startswith(b"HTTP/1.1 200")
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        assert running.post("/v1/mask", content=JPEG).status_code == 200

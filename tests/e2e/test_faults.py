@@ -33,7 +33,7 @@ def test_killed_under_load_it_leaves_nothing_and_starts_again() -> None:
 
         def ask(_: int) -> None:
             with suppress(httpx.TransportError):
-                httpx.post(f"{first.url}/v1/mask", content=JPEG, timeout=30)
+                first.post("/v1/mask", content=JPEG)
 
         with ThreadPoolExecutor(8) as pool:
             answers = [pool.submit(ask, index) for index in range(40)]
@@ -45,21 +45,21 @@ def test_killed_under_load_it_leaves_nothing_and_starts_again() -> None:
             os.killpg(first.process.pid, 0)
         with serving("--port", port) as second:
             assert second.url.endswith(port)
-            assert httpx.post(f"{second.url}/v1/mask", content=JPEG).status_code == 200
+            assert second.post("/v1/mask", content=JPEG).status_code == 200
 
 
 def test_without_a_disk_to_write_on_forms_are_read() -> None:
     """A size limit of nothing for files is what a full disk is: each write fails."""
     assert len(LARGE) > 2**22
     with serving(command=limited("ulimit -f 0")) as running:
-        answer = httpx.post(f"{running.url}/v1/mask", files={"file": LARGE}, timeout=60)
+        answer = running.post("/v1/mask", files={"file": LARGE})
         assert answer.status_code == 200, answer.text
 
 
 def test_a_full_disk_under_the_log_stops_nothing() -> None:
     with serving("--access-log", command=limited("exec 2>/dev/full")) as running:
         for _ in range(20):
-            assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+            assert running.post("/v1/mask", content=JPEG).status_code == 200
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(30) == 0
 
@@ -74,14 +74,14 @@ def test_with_few_files_the_others_are_answered_and_nothing_spins() -> None:
     with serving(command=limited("ulimit -n 64")) as running:
         pid = running.process.pid
         guests = [Wire(running.url) for _ in range(200)]
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        assert running.post("/v1/mask", content=JPEG).status_code == 200
         before = cpu_seconds(pid)
         time.sleep(2)
         assert cpu_seconds(pid) - before < 1, "it spins"
         for guest in guests:
             guest.__exit__(None, None, None)
         with ThreadPoolExecutor(8) as pool:
-            asked = pool.map(lambda _: httpx.get(f"{running.url}/healthz").status_code, range(64))
+            asked = pool.map(lambda _: running.get("/healthz").status_code, range(64))
             assert set(asked) == {200}
     output = "".join(running.output)
     assert "Traceback" not in output
@@ -121,6 +121,6 @@ def test_a_clock_that_jumps_disturbs_nobody(tmp_path: Path) -> None:
             ]
             jump.write_text(offset)
             assert [answer.result().status_code for answer in asked] == [200] * 12
-            assert httpx.get(f"{running.url}/readyz").status_code == 200
+            assert running.get("/readyz").status_code == 200
     years = {line[:4] for line in running.output if '"request"' in line or " request" in line}
     assert len(years) > 1, "the clock did not jump"

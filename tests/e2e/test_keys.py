@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, Server, serving
+from tests.e2e.conftest import SERVE, Server, serving, wait_until
 from tests.service import pictures
 
 JPEG = pictures.encoded(pictures.photo(80, 60), "JPEG")
@@ -49,13 +49,6 @@ class Locked:
 
 def ask(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
     return client.post("/v1/segments", content=JPEG, headers=headers)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +148,7 @@ def test_the_file_may_change_while_it_serves(locked: Locked) -> None:
     try:
         assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [200, 200, 401]
         locked.write(f"{SECOND}\n{THIRD}\n")
-        until(lambda: locked.status(THIRD) == 200)
+        wait_until(lambda: locked.status(THIRD) == 200)
         assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [401, 200, 200]
         for text, complaint in (
             (f"{FIRST}\nshort\n", "in line 2 has 5 characters"),
@@ -163,16 +156,16 @@ def test_the_file_may_change_while_it_serves(locked: Locked) -> None:
             (f"{FIRST} {THIRD}\n", "line 1 is not one word"),
         ):
             locked.write(text)
-            until(partial(locked.still_opens, SECOND, complaint))
+            wait_until(partial(locked.still_opens, SECOND, complaint))
             assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [401, 200, 200]
         locked.file.unlink()
-        until(partial(locked.still_opens, SECOND, "No such file"))
+        wait_until(partial(locked.still_opens, SECOND, "No such file"))
         time.sleep(2.5)
         assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [401, 200, 200]
         assert locked.said("stay in force") == 4, "one line for each broken file"
     finally:
         locked.write(before)
-    until(lambda: locked.status(FIRST) == 200)
+    wait_until(lambda: locked.status(FIRST) == 200)
     assert locked.status(THIRD) == 401
 
 
@@ -193,8 +186,8 @@ def test_metrics_are_open_unless_set(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(FIRST)
     with serving("--api-keys", str(file)) as running:
-        assert httpx.get(f"{running.url}/metrics").status_code == 200
-        assert httpx.get(f"{running.url}/v1/models").status_code == 401
+        assert running.get("/metrics").status_code == 200
+        assert running.get("/v1/models").status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -152,11 +152,11 @@ def test_what_only_a_restart_can_heal_ends_the_service(fault: str, status: int, 
     flags = ("--run-timeout", "0.5", "--drain-delay", "2", "--drain-timeout", "1")
     with serving(*FAST, *flags, command=command) as running:
         timeout = {"X-Request-Timeout": "1"}
-        answer = httpx.post(f"{running.url}/v1/mask", content=JPEG, headers=timeout)
+        answer = running.post("/v1/mask", content=JPEG, headers=timeout)
         assert answer.status_code == status
-        assert_problem(httpx.get(f"{running.url}/healthz"), 503, "restart the service")
-        assert httpx.get(f"{running.url}/readyz").json()["reason"] == "broken"
-        assert "deeplab_alive 0.0" in httpx.get(f"{running.url}/metrics").text
+        assert_problem(running.get("/healthz"), 503, "restart the service")
+        assert running.get("/readyz").json()["reason"] == "broken"
+        assert "deeplab_alive 0.0" in running.get("/metrics").text
         assert running.process.wait(30) == 1
     last = running.output[-1]
     assert last.startswith("deeplab-serve: the model ")
@@ -171,7 +171,7 @@ def test_a_batch_that_comes_back_too_late_changes_nothing() -> None:
     )
     flags = ("--run-timeout", "0.5", "--drain-delay", "3")
     with serving(*FAST, *flags, command=command) as running:
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        assert running.post("/v1/mask", content=JPEG).status_code == 200
         assert running.process.wait(30) == 1
     assert "a batch has been computing for more than 0.5 s" in running.output[-1]
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import FAST, SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, Server, serving
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -22,20 +22,20 @@ JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def ask(url: str) -> None:
+def ask(server: Server) -> None:
     """A picture with ids, one without, rubbish, nothing there, and a probe."""
     headers = {"X-Request-Id": "order-66", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
-    answer = httpx.post(f"{url}/v1/mask", content=JPEG, headers=headers)
+    answer = server.post("/v1/mask", content=JPEG, headers=headers)
     assert answer.headers["x-request-id"] == "order-66"
-    httpx.post(f"{url}/v1/segments?geometry=rle", content=JPEG)
-    httpx.post(f"{url}/v1/mask", content=b"rubbish", headers={"X-Request-Id": "not safe!"})
-    httpx.get(f"{url}/secret/path")
-    httpx.get(f"{url}/healthz")
+    server.post("/v1/segments?geometry=rle", content=JPEG)
+    server.post("/v1/mask", content=b"rubbish", headers={"X-Request-Id": "not safe!"})
+    server.get("/secret/path")
+    server.get("/healthz")
 
 
 def test_a_line_for_each_request_as_json() -> None:
     with serving(*FAST, "--access-log", "--log-format", "json") as running:
-        ask(running.url)
+        ask(running)
     lines: list[dict[str, Any]] = [json.loads(x) for x in running.output if x.startswith("{")]
     asked = [line for line in lines if line["event"] == "request"]
     assert len(asked) == 4, "probes are only logged for debugging"
@@ -65,7 +65,7 @@ def test_a_refusal_of_the_frameworks_own_is_no_client_that_hung_up() -> None:
     flags = ("--access-log", "--log-format", "json", "--cors-origins", origin)
     with serving(*FAST, *flags) as running:
         httpx.options(f"{running.url}/v1/mask", headers=asked)
-        httpx.get(f"{running.url}/docs/swagger-ui.css", headers={"Range": "bytes=9999999-"})
+        running.get("/docs/swagger-ui.css", headers={"Range": "bytes=9999999-"})
     lines = [json.loads(line) for line in running.output if '"request"' in line]
     assert [line["status"] for line in lines] == [400, 416]
     assert {line["reason"] for line in lines} == {"malformed_request"}
@@ -73,7 +73,7 @@ def test_a_refusal_of_the_frameworks_own_is_no_client_that_hung_up() -> None:
 
 def test_in_words_and_with_probes_for_debugging() -> None:
     with serving(*FAST, "--access-log", "--log-level", "debug") as running:
-        ask(running.url)
+        ask(running)
     text = "".join(running.output)
     assert re.search(r"request .*id=order-66.* status=200", text)
     assert "route=/healthz" in text
@@ -81,7 +81,7 @@ def test_in_words_and_with_probes_for_debugging() -> None:
 
 def test_no_line_for_a_request_unless_asked_for() -> None:
     with serving(*FAST) as running:
-        ask(running.url)
+        ask(running)
     assert "order-66" not in "".join(running.output)
 
 

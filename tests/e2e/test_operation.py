@@ -136,7 +136,7 @@ def test_accepted_requests_are_answered_before_it_ends() -> None:
         for guest in guests:
             guest.sendall(head.encode() + JPEG[:100])
         # An answer on a later connection shows that the earlier ones have been accepted.
-        assert httpx.get(f"{running.url}/healthz").status_code == 200
+        assert running.get("/healthz").status_code == 200
         running.process.send_signal(signal.SIGTERM)
         for guest in guests:
             guest.sendall(JPEG[100:])
@@ -153,7 +153,7 @@ def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
         host = (address.hostname or "", address.port or 0)
         with socket.create_connection(host, timeout=30) as guest:
             guest.sendall(head)
-            assert httpx.get(f"{running.url}/healthz").status_code == 200
+            assert running.get("/healthz").status_code == 200
             running.process.send_signal(signal.SIGTERM)
             answer = guest.recv(4000)
         assert answer.startswith(b"HTTP/1.1 503")
@@ -259,5 +259,5 @@ def test_nobody_is_told_of_its_use(tmp_path: Path) -> None:
     """The packages of onnxruntime keep a device's id and their reports in the user's home."""
     environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     with serving(environment=environment) as running:
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        assert running.post("/v1/mask", content=JPEG).status_code == 200
     assert not list(tmp_path.rglob("*"))

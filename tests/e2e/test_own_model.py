@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from export.commands.adopt import main
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import PATIENCE, serving
 from tests.e2e.following import run_curl, run_line
 from tests.export.foreign_families import FAMILIES, by_hand
 from tests.export.foreign_models import (
@@ -53,7 +53,10 @@ def test_the_page_is_true(tmp_path: Path, shapes: Path) -> None:
         assert sheet.width > 1000
     (serve,) = PAGE.commands("deeplab-serve")
     flags = (*shlex.split(serve)[1:], "--buckets", "129x129", *LIGHT)
-    with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:
+    with (
+        serving(*flags, cwd=tmp_path) as running,
+        httpx.Client(base_url=running.url, timeout=PATIENCE) as client,
+    ):
         models = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
         assert set(models) == {"voc", "cracks", "streets", "scenes"}
         assert models["voc"]["backbone"] == "ResNet-50, torchvision"

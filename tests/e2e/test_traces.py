@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -92,11 +91,10 @@ def collected() -> Iterator[Collector]:
     with collecting() as collector:
         with serving(environment={ENDPOINT: collector.url}) as running:
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-            mask = f"{running.url}/v1/mask"
-            assert httpx.post(mask, content=JPEG, headers=headers).status_code == 200
-            assert httpx.post(f"{mask}?model=none", content=JPEG).status_code == 404
+            assert running.post("/v1/mask", content=JPEG, headers=headers).status_code == 200
+            assert running.post("/v1/mask?model=none", content=JPEG).status_code == 404
             for path in ("/healthz", "/readyz", "/metrics"):
-                assert httpx.get(f"{running.url}{path}").status_code == 200
+                assert running.get(path).status_code == 200
         yield collector
 
 
@@ -145,7 +143,7 @@ def test_a_caller_that_does_not_sample_is_heeded() -> None:
     with collecting() as collector:
         with serving(environment={ENDPOINT: collector.url}) as running:
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
-            answer = httpx.post(f"{running.url}/v1/mask", content=JPEG, headers=headers)
+            answer = running.post("/v1/mask", content=JPEG, headers=headers)
             assert answer.status_code == 200
         assert collector.spans == []
 
@@ -157,14 +155,14 @@ def test_nothing_is_exported_unless_it_is_asked_for(off: dict[str, str]) -> None
     with collecting() as collector:
         environment = {**off, ENDPOINT: collector.url} if off else {}
         with serving(environment=environment) as running:
-            assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+            assert running.post("/v1/mask", content=JPEG).status_code == 200
         assert collector.bodies == []
 
 
 def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
     with serving(environment={ENDPOINT: "http://127.0.0.1:9"}) as running:
         for _ in range(3):
-            assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+            assert running.post("/v1/mask", content=JPEG).status_code == 200
         running.process.terminate()
         assert running.process.wait(30) == 0
 
