@@ -243,7 +243,7 @@ def test_an_answer_that_is_not_read_is_counted_and_then_thrown_away(
 
 def test_clients_that_do_not_read_shut_nobody_out() -> None:
     with (
-        serving(*FAST, "--queue-bytes", "20000000", *UNHURRIED) as running,
+        serving(*FAST, "--queue-bytes", "12000000", *UNHURRIED) as running,
         ExitStack() as deaf,
         httpx.Client(base_url=running.url, timeout=SOON) as client,
     ):
@@ -251,7 +251,7 @@ def test_clients_that_do_not_read_shut_nobody_out() -> None:
             deaf.enter_context(ask_for_overlay(running))
             # All but the last one have been given up.
             wait_until(lambda least=number: dropped(running, "answer_not_read") >= least)
-        assert read_metrics(client)[("deeplab_held_bytes",)] < 10_000_000
+        assert read_metrics(client)[("deeplab_held_bytes",)] < 6_000_000
         assert client.post("/v1/segments", content=NOISE).status_code == 200
 
 
