@@ -14,7 +14,7 @@ from PIL import Image
 
 from export.commands.adopt import main
 from tests.e2e.conftest import PATIENCE, serving
-from tests.e2e.following import run_curl, run_line
+from tests.e2e.following import run_command, run_curl
 from tests.export.foreign_families import FAMILIES, by_hand
 from tests.export.foreign_models import (
     Export,
@@ -48,7 +48,7 @@ def test_the_page_is_true(tmp_path: Path, shapes: Path) -> None:
     write_photos(tmp_path / "photos")
     write_cracks(shapes, tmp_path / "data")
     for line in PAGE.commands("deeplab"):
-        assert "agreement with the file as it is: " in run_line(line, tmp_path)
+        assert "agreement with the file as it is: " in run_command(line, tmp_path)
     with Image.open(tmp_path / "preview.png") as sheet:
         assert sheet.width > 1000
     (serve,) = PAGE.commands("deeplab-serve")
