@@ -7,13 +7,13 @@ import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, reserved_port, serving
 from tests.e2e.wire import Wire
 from tests.service import pictures
 
@@ -28,8 +28,7 @@ def limited(limits: str) -> tuple[str, ...]:
 
 
 def test_killed_under_load_it_leaves_nothing_and_starts_again() -> None:
-    with serving() as first:
-        port = first.url.rpartition(":")[2]
+    with reserved_port() as port, serving(*FAST, "--port", str(port)) as first:
 
         def ask(_: int) -> None:
             with suppress(httpx.TransportError):
@@ -43,21 +42,21 @@ def test_killed_under_load_it_leaves_nothing_and_starts_again() -> None:
         # Whatever it had started would be of its group.
         with pytest.raises(ProcessLookupError):
             os.killpg(first.process.pid, 0)
-        with serving("--port", port) as second:
-            assert second.url.endswith(port)
+        with serving(*FAST, "--port", str(port)) as second:
+            assert second.url == first.url
             assert second.post("/v1/mask", content=JPEG).status_code == 200
 
 
 def test_without_a_disk_to_write_on_forms_are_read() -> None:
     """A size limit of nothing for files is what a full disk is: each write fails."""
     assert len(LARGE) > 2**22
-    with serving(command=limited("ulimit -f 0")) as running:
+    with serving(*FAST, command=limited("ulimit -f 0")) as running:
         answer = running.post("/v1/mask", files={"file": LARGE})
         assert answer.status_code == 200, answer.text
 
 
 def test_a_full_disk_under_the_log_stops_nothing() -> None:
-    with serving("--access-log", command=limited("exec 2>/dev/full")) as running:
+    with serving(*FAST, "--access-log", command=limited("exec 2>/dev/full")) as running:
         for _ in range(20):
             assert running.post("/v1/mask", content=JPEG).status_code == 200
         running.process.send_signal(signal.SIGTERM)
@@ -71,15 +70,18 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_with_few_files_the_others_are_answered_and_nothing_spins() -> None:
-    with serving(command=limited("ulimit -n 64")) as running:
+    with (
+        serving(*FAST, command=limited("ulimit -n 64")) as running,
+        ExitStack() as connections,
+    ):
         pid = running.process.pid
-        guests = [Wire(running.url) for _ in range(200)]
+        for _ in range(200):
+            connections.enter_context(Wire(running.url))
         assert running.post("/v1/mask", content=JPEG).status_code == 200
         before = cpu_seconds(pid)
         time.sleep(2)
         assert cpu_seconds(pid) - before < 1, "it spins"
-        for guest in guests:
-            guest.__exit__(None, None, None)
+        connections.close()
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(lambda _: running.get("/healthz").status_code, range(64))
             assert set(asked) == {200}
@@ -111,7 +113,7 @@ def test_a_clock_that_jumps_disturbs_nobody(tmp_path: Path) -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     with (
-        serving("--access-log", environment=environment) as running,
+        serving(*FAST, "--access-log", environment=environment) as running,
         ThreadPoolExecutor(4) as pool,
     ):
         for offset in ("+400d", "-400d", "+0"):

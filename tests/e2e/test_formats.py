@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, serving
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -20,7 +20,7 @@ TIFF = pictures.encoded(PHOTO, "TIFF", compression="tiff_lzw")
 
 def test_what_is_accepted_is_a_setting() -> None:
     with (
-        serving("--formats", "png,tiff") as running,
+        serving(*FAST, "--formats", "png,tiff") as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         for picture in (TIFF, pictures.encoded(PHOTO, "PNG")):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, Server, serving, wait_until
+from tests.e2e.conftest import FAST, SERVE, Server, serving, wait_until
 from tests.service import pictures
 
 JPEG = pictures.encoded(pictures.photo(80, 60), "JPEG")
@@ -57,7 +57,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     file.write_text(f"# the first client\n{FIRST}\n\n  {SECOND}  \n")
     environment = {"DEEPLAB_API_KEYS": str(file), "DEEPLAB_METRICS_KEY": "true"}
     with (
-        serving(environment=environment) as running,
+        serving(*FAST, environment=environment) as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         yield Locked(running, client, file)
@@ -175,7 +175,7 @@ def test_no_key_is_ever_logged(locked: Locked) -> None:
 
 
 def test_without_the_setting_everybody_gets_in_and_nothing_is_said_of_keys() -> None:
-    with serving() as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with serving(*FAST) as running, httpx.Client(base_url=running.url, timeout=60) as client:
         assert ask(client, {}).status_code == 200
         document = client.get("/openapi.json").json()
     assert "securitySchemes" not in document["components"]
@@ -185,7 +185,7 @@ def test_without_the_setting_everybody_gets_in_and_nothing_is_said_of_keys() -> 
 def test_metrics_are_open_unless_set(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(FIRST)
-    with serving("--api-keys", str(file)) as running:
+    with serving(*FAST, "--api-keys", str(file)) as running:
         assert running.get("/metrics").status_code == 200
         assert running.get("/v1/models").status_code == 401
 

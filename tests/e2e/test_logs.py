@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
-import time
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import FAST, SERVE, Server, serving
+from tests.e2e.conftest import FAST, PATIENCE, SERVE, Server, reserved_port, serving, wait_until
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -95,8 +95,9 @@ def test_every_answer_has_an_id(client: httpx.Client) -> None:
 @pytest.mark.parametrize("sink", ["stalled", "closed", "full"])
 def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
     reader, writer = os.pipe()
-    port = free_port()
     target = os.open("/dev/full", os.O_WRONLY) if sink == "full" else writer
+    kept = ExitStack()
+    port = kept.enter_context(reserved_port())
     flags = (*FAST, "--port", str(port), "--access-log", "--log-level", "debug")
     process = subprocess.Popen([SERVE, *flags], stdout=target, stderr=target)
     os.close(writer)
@@ -104,13 +105,14 @@ def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
         os.close(reader)
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url)
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+            wait_until(partial(is_ready, client))
             # More lines than a pipe holds.
             for _ in range(300):
                 assert client.get("/healthz", headers={"X-Request-Id": "a" * 128}).is_success
             assert client.post("/v1/mask", content=JPEG).status_code == 200
     finally:
+        kept.close()
         process.terminate()
         code = process.wait(30)
         if sink == "full":
@@ -120,17 +122,8 @@ def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
     assert code == 0
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
-def wait_until_ready(url: str) -> None:
-    for _ in range(600):
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("the service did not become ready")
+def is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
