@@ -28,8 +28,6 @@ from tests.e2e.test_operation import read_metrics, total
 from tests.service import pictures
 from tests.service.models import SMALL, SOON, HeldModel
 
-pytestmark = pytest.mark.xdist_group("server")
-
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
 UNHURRIED = ("--upload-timeout", "1000", "--request-timeout", "1000")
 """Nobody is cut off for being slow, as a whole crowd is on a busy machine."""
@@ -46,6 +44,7 @@ def held() -> Iterator[Held]:
         yield running
 
 
+@pytest.mark.xdist_group("server")
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan", ""])
 def test_a_time_that_is_none_is_refused(client: httpx.Client, text: str) -> None:
     response = client.post("/v1/mask", content=JPEG, headers={"X-Request-Timeout": text})
@@ -147,6 +146,7 @@ def test_uploads_in_the_house_are_bounded_in_bytes() -> None:
         assert response.status_code == 415, "those that left gave their bytes back"
 
 
+@pytest.mark.xdist_group("server")
 def test_bad_pictures_fail_alone(client: httpx.Client) -> None:
     broken = JPEG[: len(JPEG) // 2]
 

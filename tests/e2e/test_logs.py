@@ -16,8 +16,6 @@ import pytest
 from tests.e2e.conftest import FAST, PATIENCE, SERVE, Server, reserved_port, serving, wait_until
 from tests.service import pictures
 
-pytestmark = pytest.mark.xdist_group("server")
-
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -85,6 +83,7 @@ def test_no_line_for_a_request_unless_asked_for() -> None:
     assert "order-66" not in "".join(running.output)
 
 
+@pytest.mark.xdist_group("server")
 def test_every_answer_has_an_id(client: httpx.Client) -> None:
     answers = [client.get("/healthz"), client.get("/none"), client.post("/v1/mask", content=b"")]
     ids = {answer.headers["x-request-id"] for answer in answers}

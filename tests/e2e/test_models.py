@@ -21,8 +21,6 @@ from tests.service import pictures
 
 JPEG = pictures.encoded(pictures.photo(160, 120), "JPEG")
 
-pytestmark = pytest.mark.xdist_group("server")
-
 
 def place(folder: Path, name: str, licence: str = "of the test") -> None:
     """Put a model that can be told from others by its licence where `name` says, at once."""
@@ -238,6 +236,7 @@ def test_settings_that_cannot_be_met_are_one_line(flags: tuple[str, ...], words:
     assert words in str(stopped.value)
 
 
+@pytest.mark.xdist_group("server")
 def test_the_sample_is_answered_as_by_a_single_model(
     tmp_path: Path, server: Server, client: httpx.Client
 ) -> None:

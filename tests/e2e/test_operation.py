@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -127,11 +128,11 @@ def test_a_stop_signal_ends_it_in_order(stop: signal.Signals) -> None:
 def test_accepted_requests_are_answered_before_it_ends() -> None:
     """Uploads whose heads were read before the signal are finished after it."""
     head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n"
-    with serving(*FAST) as running:
+    with serving(*FAST) as running, ExitStack() as connections:
         address = urlsplit(running.url)
+        host = (address.hostname or "", address.port or 0)
         guests = [
-            socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
-            for _ in range(6)
+            connections.enter_context(socket.create_connection(host, timeout=30)) for _ in range(6)
         ]
         for guest in guests:
             guest.sendall(head.encode() + JPEG[:100])
@@ -141,8 +142,7 @@ def test_accepted_requests_are_answered_before_it_ends() -> None:
         for guest in guests:
             guest.sendall(JPEG[100:])
         for guest in guests:
-            with guest:
-                assert guest.recv(1000).startswith(b"HTTP/1.1 200")
+            assert guest.recv(1000).startswith(b"HTTP/1.1 200")
         assert running.process.wait(30) == 0
 
 
