@@ -269,11 +269,11 @@ def test_keys_lock_everything_but_health(client: httpx.Client) -> None:
     with httpx.Client(base_url=client.base_url, timeout=PATIENCE) as stranger:
         for path in ("/v2/health/live", "/v2/health/ready"):
             assert stranger.get(path).status_code == 200
-    for path in ("/v2", f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/config"):
-        answer = stranger.get(path)
-        refused(answer, 401, "needs an API key")
-        assert answer.headers["www-authenticate"] == "Bearer"
-    refused(stranger.post(INFER, content=b"{}"), 401, "needs an API key")
+        for path in ("/v2", f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/config"):
+            answer = stranger.get(path)
+            refused(answer, 401, "needs an API key")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        refused(stranger.post(INFER, content=b"{}"), 401, "needs an API key")
 
 
 def test_the_client_shows_why(client: httpx.Client) -> None:
