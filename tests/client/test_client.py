@@ -30,7 +30,7 @@ from service.recipes.queries import CleanQuery
 from service.recipes.segments import SegmentsQuery
 from service.settings import SAMPLE_PICTURE
 from tests.client.conftest import Connect
-from tests.e2e.conftest import FAST, Server, serving
+from tests.e2e.conftest import FAST, PATIENCE, Server, serving
 from tests.e2e.test_operation import read_metrics
 from tests.service import pictures
 
@@ -55,7 +55,7 @@ def client(server: Server, connect: Connect) -> Iterator[Client]:
 
 def test_a_mask_has_the_ids_and_colours_of_its_png(client: Client, server: Server) -> None:
     mask = client.mask(PNG)
-    plain = httpx.post(f"{server.url}/v1/mask", content=PNG, headers={"X-API-Key": KEY})
+    plain = server.post("/v1/mask", content=PNG, headers={"X-API-Key": KEY})
     assert mask.data == plain.content
     assert (mask.ids == np.asarray(Image.open(io.BytesIO(plain.content)))).all()
     assert mask.ids.dtype == np.uint8
@@ -224,7 +224,7 @@ def test_a_refusal_says_why_and_is_not_repeated(
     says: str,
 ) -> None:
     def refused() -> float:
-        with httpx.Client(base_url=server.url) as plain:
+        with httpx.Client(base_url=server.url, timeout=PATIENCE) as plain:
             return read_metrics(plain).get(
                 ("deeplab_requests_total", reason, "/v1/mask", str(status)), 0
             )

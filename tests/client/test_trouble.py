@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -10,8 +11,8 @@ import pytest
 
 from service.client import ClientError, NoAnswer, ProblemError
 from tests.client.conftest import Connect
-from tests.e2e.conftest import FAST, serving
-from tests.e2e.test_load import SLOW, crowd
+from tests.e2e.conftest import FAST, reserved_port, serving, wait_until
+from tests.e2e.held import Held, holding
 from tests.e2e.test_operation import read_metrics
 from tests.service import pictures
 from tests.service.models import SOON
@@ -19,47 +20,51 @@ from tests.service.models import SOON
 PNG = pictures.encoded(pictures.photo(160, 120), "PNG")
 
 
-def test_a_busy_server_is_asked_again_when_it_says_so(connect: Connect) -> None:
-    with (
-        serving(*SLOW, "--queue-limit", "2") as running,
-        httpx.Client(base_url=running.url, timeout=SOON) as plain,
-        crowd(running, 2) as others,
-    ):
-        with connect(running.url, retries=0) as hasty, pytest.raises(ProblemError) as caught:
-            hasty.mask(PNG)
-        assert (caught.value.status, caught.value.reason) == (503, "queue_full")
-        assert caught.value.retry_after is not None
-        assert caught.value.retry_after >= 1
-        with connect(running.url, timeout=SOON) as patient:
-            assert patient.mask(PNG).ids.shape == (120, 160)
-        assert [other.result().status_code for other in others] == [200, 200]
-        seen = read_metrics(plain)
-        refusals = seen[("deeplab_requests_total", "queue_full", "/v1/mask", "503")]
-        assert refusals >= 1
+@pytest.fixture(scope="module")
+def held() -> Iterator[Held]:
+    with holding("--queue-limit", "2") as running:
+        yield running
 
 
-def test_a_call_ends_when_its_time_is_over(connect: Connect) -> None:
-    with (
-        serving(*SLOW) as running,
-        connect(running.url, timeout=SOON) as client,
-        crowd(running, 4),
-    ):
+def test_a_busy_server_is_asked_again_when_it_says_so(connect: Connect, held: Held) -> None:
+    url = held.server.url
+    with httpx.Client(base_url=url, timeout=SOON) as plain, ThreadPoolExecutor() as pool:
+
+        def refusals() -> float:
+            refused = ("deeplab_requests_total", "queue_full", "/v1/mask", "503")
+            return read_metrics(plain).get(refused, 0)
+
+        with held.crowd(2) as others, connect(url, timeout=SOON) as patient:
+            with connect(url, retries=0) as hasty, pytest.raises(ProblemError) as caught:
+                hasty.mask(PNG)
+            assert (caught.value.status, caught.value.reason) == (503, "queue_full")
+            assert caught.value.retry_after is not None
+            assert caught.value.retry_after >= 1
+            before = refusals()
+            answer = pool.submit(patient.mask, PNG)
+            wait_until(lambda: refusals() > before)
+            held.release()
+            assert answer.result().ids.shape == (120, 160)
+            assert [other.result().status_code for other in others] == [200, 200]
+
+
+def test_a_call_ends_when_its_time_is_over(connect: Connect, held: Held) -> None:
+    with connect(held.server.url, timeout=SOON) as client, held.crowd(1):
         with pytest.raises(ClientError) as caught:
             client.mask(PNG, timeout=0.4)
         told = getattr(caught.value, "reason", "the client gave up first")
         assert told in ("deadline", "no_time", "the client gave up first")
+        held.release()
         assert client.mask(PNG).ids.shape == (120, 160)
 
 
 def test_a_server_that_restarts_loses_no_call(connect: Connect) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = (*FAST, "--port", str(port))
     with (
+        reserved_port() as port,
         connect(f"http://127.0.0.1:{port}", timeout=SOON, retries=100) as client,
         ThreadPoolExecutor() as pool,
     ):
+        flags = (*FAST, "--port", str(port))
         with serving(*flags):
             before = client.mask(PNG).data
         answer = pool.submit(client.mask, PNG)

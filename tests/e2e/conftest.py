@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +23,8 @@ from service.settings import SAMPLE_PICTURE
 
 SERVE = str(Path(sys.executable).with_name("deeplab-serve"))
 START_TIMEOUT = 120.0
+PATIENCE = 60.0
+"""Seconds for an answer: a machine may have much else to do."""
 FAST = ("--buckets", "129x129", "--sessions", "1", "--threads", "1", "--max-batch", "1")
 """Flags of a server that starts and answers in no time."""
 
@@ -31,6 +36,32 @@ class Server:
     process: subprocess.Popen[str]
     url: str
     output: list[str] = field(default_factory=list)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """The answer on a connection of its own."""
+        return httpx.get(self.url + path, timeout=PATIENCE, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        """The answer on a connection of its own."""
+        return httpx.post(self.url + path, timeout=PATIENCE, **options)
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Until something has come to be."""
+    until = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < until, "it did not come to be"
+        time.sleep(0.02)
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that the system gives to nobody else, although a server may listen on it."""
+    with socket.socket() as kept:
+        # As the server's own socket: two such may have a port while only one of them listens.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 @contextmanager
@@ -88,7 +119,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as connected:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as connected:
         yield connected
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import subprocess
 import sys
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
+from export.cli import main
 from tests.pages import ROOT, Page
 
 FEW_STEPS = ("--steps", "2", "--batch-size", "2", "--crop", "49", "65", "--warmup-steps", "0")
@@ -35,10 +39,19 @@ def run_curl(line: str, folder: Path, url: str) -> str:
     return run_line(here, folder, "--fail", "--silent", "--show-error")
 
 
+def run_command(line: str, folder: Path, *more: str) -> str:
+    """Run a `deeplab` command as `run_line` does, but here, where PyTorch is imported already."""
+    arguments = [*shlex.split(line), *more]
+    with chdir(folder), mock.patch.object(sys, "argv", arguments):
+        with redirect_stdout(io.StringIO()) as printed:
+            main()
+        return printed.getvalue()
+
+
 def run_deeplab(page: Page, folder: Path) -> list[str]:
     """Run a page's `deeplab` commands, training for a few steps only; their actions."""
     lines = page.commands("deeplab")
     for line in lines:
         here = line.replace("export/recipes", str(ROOT / "export" / "recipes"))
-        run_line(here, folder, *(FEW_STEPS if line.split()[1] == "train" else ()))
+        run_command(here, folder, *(FEW_STEPS if line.split()[1] == "train" else ()))
     return [line.split()[1] for line in lines]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from service.errors import REASONS
-from tests.e2e.conftest import Server, serving
+from tests.e2e.conftest import FAST, PATIENCE, Server, serving
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -174,8 +174,8 @@ def test_chunked_uploads_are_limited_too(client: httpx.Client) -> None:
 
 def test_limits_are_settings() -> None:
     with (
-        serving("--max-pixels", "1000", "--max-bytes", "5000") as small,
-        httpx.Client(base_url=small.url) as client,
+        serving(*FAST, "--max-pixels", "1000", "--max-bytes", "5000") as small,
+        httpx.Client(base_url=small.url, timeout=PATIENCE) as client,
     ):
         picture = pictures.encoded(pictures.photo(40, 30), "PNG")
         assert_problem(client.post("/v1/mask", content=picture), 413, "the limit is 1000")
@@ -214,18 +214,18 @@ def test_a_request_that_is_no_http_does_no_harm(server: Server, client: httpx.Cl
 
 
 def test_slow_uploads_run_into_their_deadline() -> None:
-    with serving("--request-timeout", "0.5") as running:
+    with serving(*FAST, "--request-timeout", "0.5") as running:
         head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
         with send(running, head) as connection:
             assert connection.recv(1000).startswith(b"HTTP/1.1 504")
-        assert httpx.get(f"{running.url}/healthz").status_code == 200
+        assert running.get("/healthz").status_code == 200
 
 
 def test_work_past_its_deadline_is_not_done() -> None:
-    large = pictures.encoded(pictures.photo(3000, 2000), "PNG", compress_level=1)
-    with serving("--request-timeout", "0.02") as running:
-        assert_problem(httpx.post(f"{running.url}/v1/mask", content=large), 504, "deadline")
-        metrics = httpx.get(f"{running.url}/metrics").text
+    large = pictures.encoded(pictures.photo(2000, 1500), "PNG", compress_level=1)
+    with serving(*FAST, "--request-timeout", "0.02") as running:
+        assert_problem(running.post("/v1/mask", content=large), 504, "deadline")
+        metrics = running.get("/metrics").text
     assert 'deeplab_stage_seconds_count{stage="infer"} 0.0' in metrics
 
 

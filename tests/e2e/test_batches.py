@@ -202,7 +202,7 @@ def test_outcomes_are_counted_and_nothing_is_kept(caller: httpx.Client) -> None:
 def test_those_that_the_deadline_overtakes_say_so(caller: httpx.Client) -> None:
     """Each would take many windows, more than there is time for."""
     uploads = form([(f"{index}.jpg", STREET) for index in range(3)])
-    headers = {"X-Request-Timeout": "1.2"}
+    headers = {"X-Request-Timeout": "2"}
     answer = caller.post("/v1/batch/mask?tile=2", headers=headers, **uploads)
     _, listed = unpacked(answer)
     assert {one["reason"] for one in listed} <= {"", "deadline", "no_time", "too_many_windows"}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import resource
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.e2e.chaos import BUSY, Chaos, sit
-from tests.e2e.conftest import Server, serving
+from tests.e2e.conftest import FAST, PATIENCE, Server, serving, wait_until
 from tests.fuzz import memory
 from tests.service import pictures
 
@@ -53,19 +52,16 @@ async def good_clients(url: str) -> list[int]:
 
 def open_connections(url: str) -> float:
     """Connections that the server counts."""
-    found = re.search(r"^deeplab_connections (\S+)$", httpx.get(f"{url}/metrics").text, re.M)
+    found = re.search(
+        r"^deeplab_connections (\S+)$", httpx.get(f"{url}/metrics", timeout=PATIENCE).text, re.M
+    )
     assert found
     return float(found[1])
 
 
 def wait_for_calm(server: Server, files: int) -> None:
     """Until the server has let go of the bad clients' connections."""
-    for _ in range(300):
-        if memory.open_files(server.process.pid) <= files:
-            return
-        time.sleep(0.1)
-    now = memory.open_files(server.process.pid)
-    raise AssertionError(f"the server had {files} open files and now has {now}")
+    wait_until(lambda: memory.open_files(server.process.pid) <= files)
 
 
 def unleash(server: Server, idle: int) -> Chaos:
@@ -90,7 +86,7 @@ def unleash(server: Server, idle: int) -> Chaos:
 
 @pytest.mark.usefixtures("many_files")
 def test_good_clients_are_served_among_bad_ones_and_nothing_is_left() -> None:
-    with serving(*LIMITS, "--log-level", "warning") as server:
+    with serving(*FAST, *LIMITS, "--log-level", "warning") as server:
         pid = server.process.pid
         # Once round, so that threads and buffers are there.
         unleash(server, IDLE // 10)
@@ -101,8 +97,8 @@ def test_good_clients_are_served_among_bad_ones_and_nothing_is_left() -> None:
         grown = memory.resident(pid) - before
         print(f"chaos: {grown / memory.MB:.0f} MB more; {dict(chaos.done)}")  # noqa: T201
         assert grown < GROWTH
-        assert httpx.post(f"{server.url}/v1/mask", content=JPEG).status_code == 200
-        metrics = httpx.get(f"{server.url}/metrics").text
+        assert server.post("/v1/mask", content=JPEG).status_code == 200
+        metrics = server.get("/metrics").text
     for reason in ("head_timeout", "head_too_large", "malformed", "answer_not_read"):
         cut = f'deeplab_connections_dropped_total{{reason="{reason}"}}'
         assert cut in metrics

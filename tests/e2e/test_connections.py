@@ -12,27 +12,36 @@ from contextlib import ExitStack, suppress
 import httpx
 import pytest
 
-from tests.e2e.conftest import FAST, Server, serving
+from tests.e2e.conftest import FAST, Server, serving, wait_until
 from tests.e2e.test_bad_requests import send
-from tests.e2e.test_load import upload
-from tests.e2e.test_operation import read_metrics
+from tests.e2e.test_load import UNHURRIED, upload
+from tests.e2e.test_operation import read_metrics, total
 from tests.service import pictures
 from tests.service.models import SOON
 
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
-NOISE = pictures.encoded(pictures.noise(3000, 2000), "JPEG", quality=30)
+NOISE = pictures.encoded(pictures.noise(2000, 1500), "JPEG", quality=30)
 """Its overlay as PNG is larger than what the system buffers for a client."""
-FLAGS = (
-    *FAST,
-    *("--head-timeout", "1", "--upload-timeout", "1", "--send-timeout", "1"),
-    *("--max-connections", "20", "--max-uploads", "3"),
-)
 
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Server]:
     """A server with little patience."""
-    with serving(*FLAGS) as running:
+    with serving(*FAST, "--head-timeout", "1", "--send-timeout", "1", *UNHURRIED) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pressing() -> Iterator[Server]:
+    """A server that wants uploads to be quick."""
+    with serving(*FAST, "--upload-timeout", "1") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Server]:
+    """A server with little room and much patience."""
+    with serving(*FAST, "--max-connections", "20", "--max-uploads", "3", *UNHURRIED) as running:
         yield running
 
 
@@ -55,15 +64,6 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
 def dropped(running: Server, reason: str) -> float:
     with httpx.Client(base_url=running.url, timeout=SOON) as client:
         return read_metrics(client)[("deeplab_connections_dropped_total", reason)]
-
-
-def wait_for(running: Server, name: str, value: float) -> None:
-    with httpx.Client(base_url=running.url, timeout=SOON) as client:
-        for _ in range(1000):
-            if read_metrics(client)[(name,)] == value:
-                return
-            time.sleep(0.01)
-    raise AssertionError(f"{name} never became {value}")
 
 
 def test_a_connection_that_asks_for_nothing_is_closed(hasty: Server) -> None:
@@ -107,7 +107,7 @@ def test_a_head_is_bounded_in_bytes(hasty: Server, head: bytes) -> None:
 
 def test_a_head_within_the_bounds_is_served(hasty: Server) -> None:
     large = {"X-Large": "a" * 30_000}
-    assert httpx.get(f"{hasty.url}/healthz", headers=large).status_code == 200
+    assert hasty.get("/healthz", headers=large).status_code == 200
 
 
 def test_rubbish_is_a_problem_too(hasty: Server) -> None:
@@ -126,23 +126,23 @@ def test_rubbish_after_a_request_does_not_spoil_its_answer(hasty: Server) -> Non
 
 
 @pytest.mark.parametrize("path", ["/v1/mask", "/setup"])
-def test_a_slow_upload_is_a_problem(hasty: Server, path: str) -> None:
+def test_a_slow_upload_is_a_problem(pressing: Server, path: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n"
-    with send(hasty, head.encode() + b"abc") as connection:
+    with send(pressing, head.encode() + b"abc") as connection:
         status, problem = answer(connection)
     assert (status, problem["reason"]) == (408, "slow_upload")
     assert "limit of 1 s" in str(problem["detail"])
 
 
-def test_the_rest_of_a_refused_upload_is_not_awaited_for_ever(hasty: Server) -> None:
-    before = dropped(hasty, "body_not_wanted")
-    with send(hasty, upload(10**9)) as connection:
+def test_the_rest_of_a_refused_upload_is_not_awaited_for_ever(pressing: Server) -> None:
+    before = dropped(pressing, "body_not_wanted")
+    with send(pressing, upload(10**9)) as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
         with suppress(ConnectionError):
             for _ in range(1000):
                 connection.sendall(b"drip")
                 time.sleep(0.02)
-    assert dropped(hasty, "body_not_wanted") == before + 1
+    assert dropped(pressing, "body_not_wanted") == before + 1
 
 
 @pytest.mark.parametrize(
@@ -168,30 +168,34 @@ def test_what_is_no_request_keeps_no_connection_open(
     assert dropped(hasty, "head_timeout") == before + 1
 
 
-def test_more_uploads_than_the_limit_are_refused(hasty: Server) -> None:
-    uploads = [send(hasty, upload() + JPEG[:50]) for _ in range(3)]
-    assert httpx.get(f"{hasty.url}/healthz").status_code == 200
-    refused = httpx.post(f"{hasty.url}/v1/mask", content=JPEG)
-    assert (refused.status_code, refused.json()["reason"]) == (503, "uploads_full")
-    assert int(refused.headers["retry-after"]) >= 1
-    for guest in uploads:
-        with guest:
+def test_more_uploads_than_the_limit_are_refused(narrow: Server) -> None:
+    with ExitStack() as connections:
+        uploads = [connections.enter_context(send(narrow, upload() + JPEG[:50])) for _ in range(3)]
+        assert narrow.get("/healthz").status_code == 200
+        refused = narrow.post("/v1/mask", content=JPEG)
+        assert (refused.status_code, refused.json()["reason"]) == (503, "uploads_full")
+        assert int(refused.headers["retry-after"]) >= 1
+        for guest in uploads:
             guest.sendall(JPEG[50:])
             assert guest.recv(1000).startswith(b"HTTP/1.1 200")
-    assert httpx.post(f"{hasty.url}/v1/mask", content=JPEG).status_code == 200
+    assert narrow.post("/v1/mask", content=JPEG).status_code == 200
 
 
 def test_uploads_that_stall_give_way_to_others() -> None:
-    with serving(*FAST, "--max-uploads", "3") as running, ExitStack() as connections:
+    with (
+        serving(*FAST, "--max-uploads", "3", *UNHURRIED) as running,
+        ExitStack() as connections,
+    ):
         faster = connections.enter_context(send(running, upload() + JPEG[:2000]))
         stalled = [connections.enter_context(send(running, upload() + JPEG[:50])) for _ in range(2)]
-        for _ in range(1000):
-            # They are called slow once they have been there for a while.
-            answer = httpx.post(f"{running.url}/v1/mask", content=JPEG)
-            if answer.status_code == 200:
-                break
-            assert answer.json()["reason"] == "uploads_full"
-            time.sleep(0.02)
+
+        def served() -> bool:
+            answer = running.post("/v1/mask", content=JPEG)
+            assert answer.status_code == 200 or answer.json()["reason"] == "uploads_full"
+            return answer.status_code == 200
+
+        # They are called slow once they have been there for a while.
+        wait_until(served)
         # The server may have taken the two in either order, so either may be the slower.
         told, _, _ = select.select(stalled, [], [], SOON)
         refusal = told[0].recv(4000)
@@ -208,6 +212,7 @@ def ask_for_overlay(running: Server, header: bytes = b"") -> socket.socket:
     )
     host, port = running.url.removeprefix("http://").split(":")
     connection = socket.socket()
+    connection.settimeout(SOON)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect((host, int(port)))
     connection.sendall(head % (header, len(NOISE)) + NOISE)
@@ -223,59 +228,59 @@ def test_an_answer_that_is_not_read_is_counted_and_then_thrown_away(
         ask_for_overlay(hasty, close),
         httpx.Client(base_url=hasty.url, timeout=SOON) as client,
     ):
-        held = 0.0
-        for _ in range(300):
+        held = [0.0]
+
+        def given_up() -> bool:
             seen = read_metrics(client)
-            held = max(held, seen[("deeplab_held_bytes",)])
-            if seen[("deeplab_connections_dropped_total", "answer_not_read")] > before:
-                break
-            time.sleep(0.05)
-    assert held > 1_000_000
-    assert dropped(hasty, "answer_not_read") == before + 1
-    wait_for(hasty, "deeplab_held_bytes", 0)
+            held.append(seen[("deeplab_held_bytes",)])
+            return seen[("deeplab_connections_dropped_total", "answer_not_read")] > before
+
+        wait_until(given_up)
+        assert max(held) > 1_000_000
+        assert dropped(hasty, "answer_not_read") == before + 1
+        wait_until(lambda: total(client, "deeplab_held_bytes") == 0)
 
 
 def test_clients_that_do_not_read_shut_nobody_out() -> None:
-    with serving(*FAST, "--queue-bytes", "40000000") as running:
-        deaf = []
+    with (
+        serving(*FAST, "--queue-bytes", "12000000", *UNHURRIED) as running,
+        ExitStack() as deaf,
+        httpx.Client(base_url=running.url, timeout=SOON) as client,
+    ):
         for number in range(5):
-            deaf.append(ask_for_overlay(running))
+            deaf.enter_context(ask_for_overlay(running))
             # All but the last one have been given up.
             while dropped(running, "answer_not_read") < number:
                 time.sleep(0.02)
-        with httpx.Client(base_url=running.url, timeout=SOON) as client:
-            assert read_metrics(client)[("deeplab_held_bytes",)] < 20_000_000
-            assert client.post("/v1/segments", content=NOISE).status_code == 200
-        for connection in deaf:
-            connection.close()
+        assert read_metrics(client)[("deeplab_held_bytes",)] < 6_000_000
+        assert client.post("/v1/segments", content=NOISE).status_code == 200
 
 
-def test_idle_connections_make_room_for_those_who_want_something(hasty: Server) -> None:
-    before = dropped(hasty, "too_many")
-    with httpx.Client(base_url=hasty.url, timeout=SOON) as client:
-        idle = []
+def test_idle_connections_make_room_for_those_who_want_something(narrow: Server) -> None:
+    before = dropped(narrow, "too_many")
+    with ExitStack() as idle, httpx.Client(base_url=narrow.url, timeout=SOON) as client:
         for _ in range(60):
-            idle.append(send(hasty, b""))
+            idle.enter_context(send(narrow, b""))
             # A client that uses its connection keeps it.
             assert client.get("/healthz").status_code == 200
         assert client.post("/v1/mask", content=JPEG).status_code == 200
-    assert dropped(hasty, "too_many") >= before + 40
-    for connection in idle:
-        connection.close()
+        assert dropped(narrow, "too_many") >= before + 40
 
 
 def test_where_all_connections_are_busy_new_ones_are_turned_away() -> None:
-    with serving(*FAST, "--max-connections", "4") as running:
-        busy = [send(running, upload() + JPEG[:50]) for _ in range(4)]
-        for _ in range(1000):
+    with (
+        serving(*FAST, "--max-connections", "4", *UNHURRIED) as running,
+        ExitStack() as connections,
+    ):
+        busy = [connections.enter_context(send(running, upload() + JPEG[:50])) for _ in range(4)]
+
+        def turned_away() -> bytes:
             with send(running, b"") as late:
-                received = receive_all(late)
-            if received:
-                break
-        assert received.startswith(b"HTTP/1.1 503")
-        assert b"retry-after: 1" in received.lower()
+                return receive_all(late)
+
+        wait_until(lambda: turned_away().startswith(b"HTTP/1.1 503"))
+        assert b"retry-after: 1" in turned_away().lower()
         for guest in busy:
-            with guest:
-                guest.sendall(JPEG[50:])
-                assert guest.recv(1000).startswith(b"HTTP/1.1 200")
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+            guest.sendall(JPEG[50:])
+            assert guest.recv(1000).startswith(b"HTTP/1.1 200")
+        wait_until(lambda: running.post("/v1/mask", content=JPEG).status_code == 200)

@@ -7,13 +7,13 @@ import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, reserved_port, serving
 from tests.e2e.wire import Wire
 from tests.service import pictures
 
@@ -28,12 +28,11 @@ def limited(limits: str) -> tuple[str, ...]:
 
 
 def test_killed_under_load_it_leaves_nothing_and_starts_again() -> None:
-    with serving() as first:
-        port = first.url.rpartition(":")[2]
+    with reserved_port() as port, serving(*FAST, "--port", str(port)) as first:
 
         def ask(_: int) -> None:
             with suppress(httpx.TransportError):
-                httpx.post(f"{first.url}/v1/mask", content=JPEG, timeout=30)
+                first.post("/v1/mask", content=JPEG)
 
         with ThreadPoolExecutor(8) as pool:
             answers = [pool.submit(ask, index) for index in range(40)]
@@ -43,23 +42,23 @@ def test_killed_under_load_it_leaves_nothing_and_starts_again() -> None:
         # Whatever it had started would be of its group.
         with pytest.raises(ProcessLookupError):
             os.killpg(first.process.pid, 0)
-        with serving("--port", port) as second:
-            assert second.url.endswith(port)
-            assert httpx.post(f"{second.url}/v1/mask", content=JPEG).status_code == 200
+        with serving(*FAST, "--port", str(port)) as second:
+            assert second.url == first.url
+            assert second.post("/v1/mask", content=JPEG).status_code == 200
 
 
 def test_without_a_disk_to_write_on_forms_are_read() -> None:
     """A size limit of nothing for files is what a full disk is: each write fails."""
     assert len(LARGE) > 2**22
-    with serving(command=limited("ulimit -f 0")) as running:
-        answer = httpx.post(f"{running.url}/v1/mask", files={"file": LARGE}, timeout=60)
+    with serving(*FAST, command=limited("ulimit -f 0")) as running:
+        answer = running.post("/v1/mask", files={"file": LARGE})
         assert answer.status_code == 200, answer.text
 
 
 def test_a_full_disk_under_the_log_stops_nothing() -> None:
-    with serving("--access-log", command=limited("exec 2>/dev/full")) as running:
+    with serving(*FAST, "--access-log", command=limited("exec 2>/dev/full")) as running:
         for _ in range(20):
-            assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+            assert running.post("/v1/mask", content=JPEG).status_code == 200
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(30) == 0
 
@@ -71,17 +70,20 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_with_few_files_the_others_are_answered_and_nothing_spins() -> None:
-    with serving(command=limited("ulimit -n 64")) as running:
+    with (
+        serving(*FAST, command=limited("ulimit -n 64")) as running,
+        ExitStack() as connections,
+    ):
         pid = running.process.pid
-        guests = [Wire(running.url) for _ in range(200)]
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        for _ in range(200):
+            connections.enter_context(Wire(running.url))
+        assert running.post("/v1/mask", content=JPEG).status_code == 200
         before = cpu_seconds(pid)
         time.sleep(2)
         assert cpu_seconds(pid) - before < 1, "it spins"
-        for guest in guests:
-            guest.__exit__(None, None, None)
+        connections.close()
         with ThreadPoolExecutor(8) as pool:
-            asked = pool.map(lambda _: httpx.get(f"{running.url}/healthz").status_code, range(64))
+            asked = pool.map(lambda _: running.get("/healthz").status_code, range(64))
             assert set(asked) == {200}
     output = "".join(running.output)
     assert "Traceback" not in output
@@ -111,7 +113,7 @@ def test_a_clock_that_jumps_disturbs_nobody(tmp_path: Path) -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     with (
-        serving("--access-log", environment=environment) as running,
+        serving(*FAST, "--access-log", environment=environment) as running,
         ThreadPoolExecutor(4) as pool,
     ):
         for offset in ("+400d", "-400d", "+0"):
@@ -121,6 +123,6 @@ def test_a_clock_that_jumps_disturbs_nobody(tmp_path: Path) -> None:
             ]
             jump.write_text(offset)
             assert [answer.result().status_code for answer in asked] == [200] * 12
-            assert httpx.get(f"{running.url}/readyz").status_code == 200
+            assert running.get("/readyz").status_code == 200
     years = {line[:4] for line in running.output if '"request"' in line or " request" in line}
     assert len(years) > 1, "the clock did not jump"

@@ -9,10 +9,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, serving
 from tests.service import pictures
-
-pytestmark = pytest.mark.xdist_group("server")
 
 PHOTO = pictures.photo(80, 60)
 TIFF = pictures.encoded(PHOTO, "TIFF", compression="tiff_lzw")
@@ -20,7 +18,7 @@ TIFF = pictures.encoded(PHOTO, "TIFF", compression="tiff_lzw")
 
 def test_what_is_accepted_is_a_setting() -> None:
     with (
-        serving("--formats", "png,tiff") as running,
+        serving(*FAST, "--formats", "png,tiff") as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         for picture in (TIFF, pictures.encoded(PHOTO, "PNG")):
@@ -37,6 +35,7 @@ def test_what_is_accepted_is_a_setting() -> None:
     assert "PNG or TIFF, of which the first frame" in document["info"]["description"]
 
 
+@pytest.mark.xdist_group("server")
 def test_by_default_it_is_what_the_description_says(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     for call in ("/v1/mask", "/v1/overlay", "/v1/segments"):

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.conftest import SERVE, Server, serving
+from tests.e2e.conftest import FAST, SERVE, Server, serving, wait_until
 from tests.service import pictures
 
 JPEG = pictures.encoded(pictures.photo(80, 60), "JPEG")
@@ -51,20 +51,13 @@ def ask(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
     return client.post("/v1/segments", content=JPEG, headers=headers)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     file = tmp_path_factory.mktemp("keys") / "keys"
     file.write_text(f"# the first client\n{FIRST}\n\n  {SECOND}  \n")
     environment = {"DEEPLAB_API_KEYS": str(file), "DEEPLAB_METRICS_KEY": "true"}
     with (
-        serving(environment=environment) as running,
+        serving(*FAST, environment=environment) as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
         yield Locked(running, client, file)
@@ -155,7 +148,7 @@ def test_the_file_may_change_while_it_serves(locked: Locked) -> None:
     try:
         assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [200, 200, 401]
         locked.write(f"{SECOND}\n{THIRD}\n")
-        until(lambda: locked.status(THIRD) == 200)
+        wait_until(lambda: locked.status(THIRD) == 200)
         assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [401, 200, 200]
         for text, complaint in (
             (f"{FIRST}\nshort\n", "in line 2 has 5 characters"),
@@ -163,16 +156,16 @@ def test_the_file_may_change_while_it_serves(locked: Locked) -> None:
             (f"{FIRST} {THIRD}\n", "line 1 is not one word"),
         ):
             locked.write(text)
-            until(partial(locked.still_opens, SECOND, complaint))
+            wait_until(partial(locked.still_opens, SECOND, complaint))
             assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [401, 200, 200]
         locked.file.unlink()
-        until(partial(locked.still_opens, SECOND, "No such file"))
+        wait_until(partial(locked.still_opens, SECOND, "No such file"))
         time.sleep(2.5)
         assert [locked.status(key) for key in (FIRST, SECOND, THIRD)] == [401, 200, 200]
         assert locked.said("stay in force") == 4, "one line for each broken file"
     finally:
         locked.write(before)
-    until(lambda: locked.status(FIRST) == 200)
+    wait_until(lambda: locked.status(FIRST) == 200)
     assert locked.status(THIRD) == 401
 
 
@@ -182,7 +175,7 @@ def test_no_key_is_ever_logged(locked: Locked) -> None:
 
 
 def test_without_the_setting_everybody_gets_in_and_nothing_is_said_of_keys() -> None:
-    with serving() as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with serving(*FAST) as running, httpx.Client(base_url=running.url, timeout=60) as client:
         assert ask(client, {}).status_code == 200
         document = client.get("/openapi.json").json()
     assert "securitySchemes" not in document["components"]
@@ -192,9 +185,9 @@ def test_without_the_setting_everybody_gets_in_and_nothing_is_said_of_keys() -> 
 def test_metrics_are_open_unless_set(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(FIRST)
-    with serving("--api-keys", str(file)) as running:
-        assert httpx.get(f"{running.url}/metrics").status_code == 200
-        assert httpx.get(f"{running.url}/v1/models").status_code == 401
+    with serving(*FAST, "--api-keys", str(file)) as running:
+        assert running.get("/metrics").status_code == 200
+        assert running.get("/v1/models").status_code == 401
 
 
 @pytest.mark.parametrize(

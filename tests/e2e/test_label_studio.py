@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import FAST, SERVE, Server, serving
-from tests.e2e.test_models import wait_until
+from tests.e2e.conftest import FAST, SERVE, Server, serving, wait_until
 from tests.service import pictures
 from tests.service.brushes import decode
 
@@ -337,7 +336,7 @@ def test_without_a_host_nothing_is_fetched_and_pictures_in_tasks_are_read(host: 
 def test_a_wrong_token_is_told(host: Studio) -> None:
     with serving(*FAST, "--label-studio-url", host.url) as running:
         asked = request(config("car"), "/data/upload/1/photo.jpg")
-        answer = httpx.post(f"{running.url}/predict", json=asked)
+        answer = running.post("/predict", json=asked)
         assert "answered 401 for the picture; is label_studio_key set?" in answer.json()["detail"]
 
 
@@ -391,14 +390,12 @@ def test_a_key_is_sent_as_the_password(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(KEY)
     with serving(*FAST, "--api-keys", str(keys)) as running:
-        assert httpx.get(f"{running.url}/health").status_code == 200
+        assert running.get("/health").status_code == 200
         for call in ("setup", "predict"):
-            url = f"{running.url}/{call}"
-            assert httpx.post(url, json={}).status_code == 401
-            assert (
-                httpx.post(url, json={}, auth=("me", "a wrong key of any kind")).status_code == 401
-            )
-        assert httpx.post(f"{running.url}/setup", json={}, auth=("me", KEY)).status_code == 200
+            assert running.post(f"/{call}", json={}).status_code == 401
+            wrong = ("me", "a wrong key of any kind")
+            assert running.post(f"/{call}", json={}, auth=wrong).status_code == 401
+        assert running.post("/setup", json={}, auth=("me", KEY)).status_code == 200
 
 
 def test_the_token_is_never_shown(server: Server) -> None:

@@ -14,9 +14,9 @@ from itertools import count
 import httpx
 import pytest
 
-from tests.e2e.conftest import FAST, SERVE, Server, serving
+from tests.e2e.conftest import FAST, SERVE, Server, serving, wait_until
 from tests.e2e.test_bad_requests import assert_problem, send
-from tests.e2e.test_load import upload
+from tests.e2e.test_load import UNHURRIED, upload
 from tests.service import pictures
 from tests.service.models import SOON
 
@@ -25,40 +25,44 @@ CLIENTS = 6
 KILLS = 12
 
 
-def until_not_ready(url: str) -> httpx.Response:
-    for _ in range(500):
-        response = httpx.get(f"{url}/readyz")
-        if response.status_code != 200:
-            return response
-        time.sleep(0.01)
-    raise AssertionError("the service remained ready")
+FOR_EVER = ("--drain-delay", "3000")
+"""A pause that ends with a second signal."""
+
+
+def until_not_ready(running: Server) -> httpx.Response:
+    wait_until(lambda: running.get("/readyz").status_code != 200)
+    return running.get("/readyz")
 
 
 def test_it_is_not_ready_first_and_still_serves_then_refuses_and_finishes_what_it_has() -> None:
-    with serving(*FAST, "--drain-delay", "2") as running:
-        url = running.url
-        with httpx.Client(base_url=url) as early, send(running, upload() + JPEG[:50]) as slow:
+    with serving(*FAST, *FOR_EVER, *UNHURRIED) as running:
+        with (
+            httpx.Client(base_url=running.url, timeout=SOON) as early,
+            send(running, upload() + JPEG[:50]) as slow,
+        ):
             assert early.get("/healthz").status_code == 200
             running.process.send_signal(signal.SIGTERM)
-            assert_problem(until_not_ready(url), 503, "shutting down")
+            assert_problem(until_not_ready(running), 503, "shutting down")
             served = early.post("/v1/mask", content=JPEG)
             assert (served.status_code, served.headers["connection"]) == (200, "close")
-            while (late := httpx.post(f"{url}/v1/mask", content=JPEG)).status_code == 200:
+            # The pause ends.
+            running.process.send_signal(signal.SIGTERM)
+            while (late := running.post("/v1/mask", content=JPEG)).status_code == 200:
                 time.sleep(0.05)
             assert_problem(late, 503, "shutting down")
             assert late.json()["reason"] == "shutting_down"
             assert late.headers["connection"] == "close"
             assert late.headers["retry-after"] == "1"
-            assert httpx.get(f"{url}/healthz").status_code == 200, "alive to the end"
+            assert running.get("/healthz").status_code == 200, "alive to the end"
             slow.sendall(JPEG[50:])
             assert slow.recv(1000).startswith(b"HTTP/1.1 200")
         assert running.process.wait(30) == 0
 
 
 def test_a_second_signal_skips_the_pause() -> None:
-    with serving(*FAST, "--drain-delay", "3000") as running:
+    with serving(*FAST, *FOR_EVER) as running:
         running.process.send_signal(signal.SIGTERM)
-        until_not_ready(running.url)
+        until_not_ready(running)
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(30) == 0
 
@@ -149,14 +153,18 @@ main()
 def test_what_only_a_restart_can_heal_ends_the_service(fault: str, status: int, why: str) -> None:
     """So that whoever watches over the process starts it again."""
     command = (sys.executable, "-c", FAULTY.format(fault=fault))
-    flags = ("--run-timeout", "0.5", "--drain-delay", "2", "--drain-timeout", "1")
+    flags = ("--run-timeout", "0.5", *FOR_EVER, "--drain-timeout", "1")
     with serving(*FAST, *flags, command=command) as running:
         timeout = {"X-Request-Timeout": "1"}
-        answer = httpx.post(f"{running.url}/v1/mask", content=JPEG, headers=timeout)
+        answer = running.post("/v1/mask", content=JPEG, headers=timeout)
         assert answer.status_code == status
-        assert_problem(httpx.get(f"{running.url}/healthz"), 503, "restart the service")
-        assert httpx.get(f"{running.url}/readyz").json()["reason"] == "broken"
-        assert "deeplab_alive 0.0" in httpx.get(f"{running.url}/metrics").text
+        assert_problem(running.get("/healthz"), 503, "restart the service")
+        assert running.get("/readyz").json()["reason"] == "broken"
+        assert "deeplab_alive 0.0" in running.get("/metrics").text
+        # Nobody has asked it to; two signals end the pause, of which no two alike can wait.
+        wait_until(lambda: any("closed in 3000 s" in line for line in running.output))
+        running.process.send_signal(signal.SIGTERM)
+        running.process.send_signal(signal.SIGINT)
         assert running.process.wait(30) == 1
     last = running.output[-1]
     assert last.startswith("deeplab-serve: the model ")
@@ -167,11 +175,11 @@ def test_a_batch_that_comes_back_too_late_changes_nothing() -> None:
     command = (
         sys.executable,
         "-c",
-        FAULTY.format(fault="time.sleep(1.5); return run(self, images)"),
+        FAULTY.format(fault="time.sleep(1); return run(self, images)"),
     )
-    flags = ("--run-timeout", "0.5", "--drain-delay", "3")
+    flags = ("--run-timeout", "0.5", "--drain-delay", "1")
     with serving(*FAST, *flags, command=command) as running:
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        assert running.post("/v1/mask", content=JPEG).status_code == 200
         assert running.process.wait(30) == 1
     assert "a batch has been computing for more than 0.5 s" in running.output[-1]
 

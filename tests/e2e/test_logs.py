@@ -5,37 +5,35 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
-import time
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import FAST, SERVE, serving
+from tests.e2e.conftest import FAST, PATIENCE, SERVE, Server, reserved_port, serving, wait_until
 from tests.service import pictures
-
-pytestmark = pytest.mark.xdist_group("server")
 
 JPEG = pictures.encoded(pictures.photo(320, 240), "JPEG")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def ask(url: str) -> None:
+def ask(server: Server) -> None:
     """A picture with ids, one without, rubbish, nothing there, and a probe."""
     headers = {"X-Request-Id": "order-66", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
-    answer = httpx.post(f"{url}/v1/mask", content=JPEG, headers=headers)
+    answer = server.post("/v1/mask", content=JPEG, headers=headers)
     assert answer.headers["x-request-id"] == "order-66"
-    httpx.post(f"{url}/v1/segments?geometry=rle", content=JPEG)
-    httpx.post(f"{url}/v1/mask", content=b"rubbish", headers={"X-Request-Id": "not safe!"})
-    httpx.get(f"{url}/secret/path")
-    httpx.get(f"{url}/healthz")
+    server.post("/v1/segments?geometry=rle", content=JPEG)
+    server.post("/v1/mask", content=b"rubbish", headers={"X-Request-Id": "not safe!"})
+    server.get("/secret/path")
+    server.get("/healthz")
 
 
 def test_a_line_for_each_request_as_json() -> None:
     with serving(*FAST, "--access-log", "--log-format", "json") as running:
-        ask(running.url)
+        ask(running)
     lines: list[dict[str, Any]] = [json.loads(x) for x in running.output if x.startswith("{")]
     asked = [line for line in lines if line["event"] == "request"]
     assert len(asked) == 4, "probes are only logged for debugging"
@@ -65,7 +63,7 @@ def test_a_refusal_of_the_frameworks_own_is_no_client_that_hung_up() -> None:
     flags = ("--access-log", "--log-format", "json", "--cors-origins", origin)
     with serving(*FAST, *flags) as running:
         httpx.options(f"{running.url}/v1/mask", headers=asked)
-        httpx.get(f"{running.url}/docs/swagger-ui.css", headers={"Range": "bytes=9999999-"})
+        running.get("/docs/swagger-ui.css", headers={"Range": "bytes=9999999-"})
     lines = [json.loads(line) for line in running.output if '"request"' in line]
     assert [line["status"] for line in lines] == [400, 416]
     assert {line["reason"] for line in lines} == {"malformed_request"}
@@ -73,7 +71,7 @@ def test_a_refusal_of_the_frameworks_own_is_no_client_that_hung_up() -> None:
 
 def test_in_words_and_with_probes_for_debugging() -> None:
     with serving(*FAST, "--access-log", "--log-level", "debug") as running:
-        ask(running.url)
+        ask(running)
     text = "".join(running.output)
     assert re.search(r"request .*id=order-66.* status=200", text)
     assert "route=/healthz" in text
@@ -81,10 +79,11 @@ def test_in_words_and_with_probes_for_debugging() -> None:
 
 def test_no_line_for_a_request_unless_asked_for() -> None:
     with serving(*FAST) as running:
-        ask(running.url)
+        ask(running)
     assert "order-66" not in "".join(running.output)
 
 
+@pytest.mark.xdist_group("server")
 def test_every_answer_has_an_id(client: httpx.Client) -> None:
     answers = [client.get("/healthz"), client.get("/none"), client.post("/v1/mask", content=b"")]
     ids = {answer.headers["x-request-id"] for answer in answers}
@@ -95,8 +94,9 @@ def test_every_answer_has_an_id(client: httpx.Client) -> None:
 @pytest.mark.parametrize("sink", ["stalled", "closed", "full"])
 def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
     reader, writer = os.pipe()
-    port = free_port()
     target = os.open("/dev/full", os.O_WRONLY) if sink == "full" else writer
+    kept = ExitStack()
+    port = kept.enter_context(reserved_port())
     flags = (*FAST, "--port", str(port), "--access-log", "--log-level", "debug")
     process = subprocess.Popen([SERVE, *flags], stdout=target, stderr=target)
     os.close(writer)
@@ -104,13 +104,14 @@ def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
         os.close(reader)
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url)
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+            wait_until(partial(is_ready, client))
             # More lines than a pipe holds.
             for _ in range(300):
                 assert client.get("/healthz", headers={"X-Request-Id": "a" * 128}).is_success
             assert client.post("/v1/mask", content=JPEG).status_code == 200
     finally:
+        kept.close()
         process.terminate()
         code = process.wait(30)
         if sink == "full":
@@ -120,17 +121,8 @@ def test_a_log_that_nobody_reads_does_not_stop_the_service(sink: str) -> None:
     assert code == 0
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
-def wait_until_ready(url: str) -> None:
-    for _ in range(600):
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("the service did not become ready")
+def is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +15,11 @@ import onnx
 import pytest
 
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
-from tests.e2e.conftest import FAST, Server, serving
+from tests.e2e.conftest import FAST, PATIENCE, Server, serving, wait_until
 from tests.e2e.test_operation import read_metrics
 from tests.service import pictures
 
 JPEG = pictures.encoded(pictures.photo(160, 120), "JPEG")
-SOON = 60.0
-
-pytestmark = pytest.mark.xdist_group("server")
 
 
 def place(folder: Path, name: str, licence: str = "of the test") -> None:
@@ -42,16 +39,9 @@ def place(folder: Path, name: str, licence: str = "of the test") -> None:
 def serving_folder(folder: Path, *flags: str) -> Iterator[tuple[Server, httpx.Client]]:
     with (
         serving("--models", str(folder), *FAST, *flags) as running,
-        httpx.Client(base_url=running.url, timeout=SOON) as client,
+        httpx.Client(base_url=running.url, timeout=PATIENCE) as client,
     ):
         yield running, client
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    until = time.monotonic() + SOON
-    while not true():
-        assert time.monotonic() < until, "it did not come to be"
-        time.sleep(0.05)
 
 
 def loaded(client: httpx.Client) -> dict[tuple[str, int], str]:
@@ -141,7 +131,7 @@ class Crowd:
             thread.join()
 
     def _ask(self, url: str, model: str) -> None:
-        with httpx.Client(base_url=url, timeout=SOON) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE) as client:
             while not self._stop.is_set():
                 answer = client.post("/v1/mask", params={"model": model}, content=JPEG)
                 self.statuses[answer.status_code] += 1
@@ -246,11 +236,12 @@ def test_settings_that_cannot_be_met_are_one_line(flags: tuple[str, ...], words:
     assert words in str(stopped.value)
 
 
+@pytest.mark.xdist_group("server")
 def test_the_sample_is_answered_as_by_a_single_model(
     tmp_path: Path, server: Server, client: httpx.Client
 ) -> None:
     place(tmp_path, "streets.onnx")
     picture = SAMPLE_PICTURE.read_bytes()
     with serving("--models", str(tmp_path)) as running:
-        several = httpx.post(f"{running.url}/v1/mask", content=picture, timeout=SOON)
+        several = running.post("/v1/mask", content=picture)
     assert several.content == client.post("/v1/mask", content=picture).content

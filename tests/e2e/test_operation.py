@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.cores import usable_cores
 from service.settings import BUILT_IN_MODEL
-from tests.e2e.conftest import SERVE, serving
+from tests.e2e.conftest import FAST, SERVE, serving
 from tests.service import pictures
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -118,7 +119,7 @@ def test_many_clients_at_once_are_all_answered(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_ends_it_in_order(stop: signal.Signals) -> None:
-    with serving() as running:
+    with serving(*FAST) as running:
         running.process.send_signal(stop)
         assert running.process.wait(30) == 0
     assert "Traceback" not in "".join(running.output)
@@ -127,33 +128,32 @@ def test_a_stop_signal_ends_it_in_order(stop: signal.Signals) -> None:
 def test_accepted_requests_are_answered_before_it_ends() -> None:
     """Uploads whose heads were read before the signal are finished after it."""
     head = f"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: {len(JPEG)}\r\n\r\n"
-    with serving() as running:
+    with serving(*FAST) as running, ExitStack() as connections:
         address = urlsplit(running.url)
+        host = (address.hostname or "", address.port or 0)
         guests = [
-            socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
-            for _ in range(6)
+            connections.enter_context(socket.create_connection(host, timeout=30)) for _ in range(6)
         ]
         for guest in guests:
             guest.sendall(head.encode() + JPEG[:100])
         # An answer on a later connection shows that the earlier ones have been accepted.
-        assert httpx.get(f"{running.url}/healthz").status_code == 200
+        assert running.get("/healthz").status_code == 200
         running.process.send_signal(signal.SIGTERM)
         for guest in guests:
             guest.sendall(JPEG[100:])
         for guest in guests:
-            with guest:
-                assert guest.recv(1000).startswith(b"HTTP/1.1 200")
+            assert guest.recv(1000).startswith(b"HTTP/1.1 200")
         assert running.process.wait(30) == 0
 
 
 def test_a_stop_that_takes_too_long_is_a_problem_for_its_clients() -> None:
     head = b"POST /v1/mask HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
-    with serving("--drain-timeout", "1") as running:
+    with serving(*FAST, "--drain-timeout", "1") as running:
         address = urlsplit(running.url)
         host = (address.hostname or "", address.port or 0)
         with socket.create_connection(host, timeout=30) as guest:
             guest.sendall(head)
-            assert httpx.get(f"{running.url}/healthz").status_code == 200
+            assert running.get("/healthz").status_code == 200
             running.process.send_signal(signal.SIGTERM)
             answer = guest.recv(4000)
         assert answer.startswith(b"HTTP/1.1 503")
@@ -258,6 +258,6 @@ def test_rooms_keep_to_what_they_may_import() -> None:
 def test_nobody_is_told_of_its_use(tmp_path: Path) -> None:
     """The packages of onnxruntime keep a device's id and their reports in the user's home."""
     environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with serving(environment=environment) as running:
-        assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+    with serving(*FAST, environment=environment) as running:
+        assert running.post("/v1/mask", content=JPEG).status_code == 200
     assert not list(tmp_path.rglob("*"))

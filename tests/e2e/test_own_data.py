@@ -16,9 +16,9 @@ from pycocotools import mask as coco_mask
 
 from export.data.datasets import DataConfig, load_dataset, read_pair
 from tests.conftest import write_folders
-from tests.e2e.conftest import FAST, serving
+from tests.e2e.conftest import FAST, PATIENCE, serving, wait_until
 from tests.e2e.following import run_curl, run_deeplab, run_line
-from tests.e2e.test_models import loaded, wait_until
+from tests.e2e.test_models import loaded
 from tests.pages import Page
 
 PAGE = Page("docs/own-data.md")
@@ -80,13 +80,16 @@ def test_from_own_pictures_to_a_served_model(tmp_path: Path) -> None:
         assert read_ids(tmp_path / name).shape[1] > 300
     (short,) = Page("README.md").commands("deeplab-serve")
     with serving(*shlex.split(short)[1:], *FAST, cwd=tmp_path) as running:
-        (model,) = httpx.get(f"{running.url}/v1/models").json()["models"]
+        (model,) = running.get("/v1/models").json()["models"]
         assert model["name"] == "cracks"
     (make,) = PAGE.commands("mkdir")
     run_line(make, tmp_path)
     (serve,) = PAGE.commands("deeplab-serve")
     flags = (*shlex.split(serve)[1:], *FAST)
-    with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:
+    with (
+        serving(*flags, cwd=tmp_path) as running,
+        httpx.Client(base_url=running.url, timeout=PATIENCE) as client,
+    ):
         assert loaded(client) == {}
         (move,) = PAGE.commands("mv")
         run_line(move, tmp_path)

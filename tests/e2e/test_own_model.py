@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from export.commands.adopt import main
-from tests.e2e.conftest import serving
-from tests.e2e.following import run_curl, run_line
+from tests.e2e.conftest import PATIENCE, serving
+from tests.e2e.following import run_command, run_curl
 from tests.export.foreign_families import FAMILIES, by_hand
 from tests.export.foreign_models import (
     Export,
@@ -48,12 +48,15 @@ def test_the_page_is_true(tmp_path: Path, shapes: Path) -> None:
     write_photos(tmp_path / "photos")
     write_cracks(shapes, tmp_path / "data")
     for line in PAGE.commands("deeplab"):
-        assert "agreement with the file as it is: " in run_line(line, tmp_path)
+        assert "agreement with the file as it is: " in run_command(line, tmp_path)
     with Image.open(tmp_path / "preview.png") as sheet:
         assert sheet.width > 1000
     (serve,) = PAGE.commands("deeplab-serve")
     flags = (*shlex.split(serve)[1:], "--buckets", "129x129", *LIGHT)
-    with serving(*flags, cwd=tmp_path) as running, httpx.Client(base_url=running.url) as client:
+    with (
+        serving(*flags, cwd=tmp_path) as running,
+        httpx.Client(base_url=running.url, timeout=PATIENCE) as client,
+    ):
         models = {model["name"]: model for model in client.get("/v1/models").json()["models"]}
         assert set(models) == {"voc", "cracks", "streets", "scenes"}
         assert models["voc"]["backbone"] == "ResNet-50, torchvision"

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from textwrap import dedent
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,7 +43,7 @@ def run_shell(word: str, server: Server, folder: Path) -> None:
 
 
 def own_mask(server: Server, folder: Path) -> np.ndarray:
-    answer = httpx.post(f"{server.url}/v1/mask", content=(folder / SAMPLE).read_bytes())
+    answer = server.post("/v1/mask", content=(folder / SAMPLE).read_bytes())
     (folder / "own.png").write_bytes(answer.content)
     return np.asarray(Image.open(folder / "own.png"))
 
@@ -69,7 +68,7 @@ def test_label_studio_s_request_by_hand(server: Server, folder: Path) -> None:
     (prediction,) = json.loads((folder / "predictions.json").read_text())["results"]
     (region,) = prediction["result"]
     mask = own_mask(server, folder)
-    labels = httpx.get(f"{server.url}/v1/models").json()["models"][0]["labels"]
+    labels = server.get("/v1/models").json()["models"][0]["labels"]
     assert np.array_equal(painted(region), mask == labels.index("Road"))
 
 
@@ -84,8 +83,6 @@ def test_label_studio_with_the_page_s_flags_and_configuration(folder: Path) -> N
         flags[flags.index("--host") + 1] = "127.0.0.1"
         with serving(*flags, environment={variable: token}) as running:
             asked = request(block("xml", "BrushLabels"), "/data/upload/1/street.jpg")
-            (prediction,) = httpx.post(f"{running.url}/predict", json=asked, timeout=60).json()[
-                "results"
-            ]
+            (prediction,) = running.post("/predict", json=asked).json()["results"]
     found = [region["value"]["brushlabels"] for region in prediction["result"]]
     assert found == [["Building"], ["Road"], ["Tree"]]

@@ -18,8 +18,6 @@ from service.settings import Settings
 from tests.e2e.conftest import Server, serving
 from tests.pages import ROOT, Page
 
-pytestmark = pytest.mark.xdist_group("server")
-
 PAGE = Page("README.md")
 
 
@@ -72,6 +70,7 @@ def sample_size() -> tuple[int, int]:
     return load(ROOT / "service" / "samples" / "street.jpg").size
 
 
+@pytest.mark.xdist_group("server")
 def test_the_pictures_at_the_top_are_the_product_s_own(
     server: Server, client: httpx.Client, sample: bytes
 ) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -22,7 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from service.errors import StartError
 from service.traces import wanted
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import FAST, serving
 from tests.service import pictures
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -90,13 +89,12 @@ def attributes(span: Span) -> dict[str, str]:
 def collected() -> Iterator[Collector]:
     """What a server sends for one mask, one refusal and some probes, until it has stopped."""
     with collecting() as collector:
-        with serving(environment={ENDPOINT: collector.url}) as running:
+        with serving(*FAST, environment={ENDPOINT: collector.url}) as running:
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-            mask = f"{running.url}/v1/mask"
-            assert httpx.post(mask, content=JPEG, headers=headers).status_code == 200
-            assert httpx.post(f"{mask}?model=none", content=JPEG).status_code == 404
+            assert running.post("/v1/mask", content=JPEG, headers=headers).status_code == 200
+            assert running.post("/v1/mask?model=none", content=JPEG).status_code == 404
             for path in ("/healthz", "/readyz", "/metrics"):
-                assert httpx.get(f"{running.url}{path}").status_code == 200
+                assert running.get(path).status_code == 200
         yield collector
 
 
@@ -143,9 +141,9 @@ def test_nothing_of_a_picture_is_in_a_trace(collected: Collector) -> None:
 
 def test_a_caller_that_does_not_sample_is_heeded() -> None:
     with collecting() as collector:
-        with serving(environment={ENDPOINT: collector.url}) as running:
+        with serving(*FAST, environment={ENDPOINT: collector.url}) as running:
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
-            answer = httpx.post(f"{running.url}/v1/mask", content=JPEG, headers=headers)
+            answer = running.post("/v1/mask", content=JPEG, headers=headers)
             assert answer.status_code == 200
         assert collector.spans == []
 
@@ -156,15 +154,15 @@ def test_a_caller_that_does_not_sample_is_heeded() -> None:
 def test_nothing_is_exported_unless_it_is_asked_for(off: dict[str, str]) -> None:
     with collecting() as collector:
         environment = {**off, ENDPOINT: collector.url} if off else {}
-        with serving(environment=environment) as running:
-            assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+        with serving(*FAST, environment=environment) as running:
+            assert running.post("/v1/mask", content=JPEG).status_code == 200
         assert collector.bodies == []
 
 
 def test_a_collector_that_is_not_there_holds_nobody_up() -> None:
-    with serving(environment={ENDPOINT: "http://127.0.0.1:9"}) as running:
+    with serving(*FAST, environment={ENDPOINT: "http://127.0.0.1:9"}) as running:
         for _ in range(3):
-            assert httpx.post(f"{running.url}/v1/mask", content=JPEG).status_code == 200
+            assert running.post("/v1/mask", content=JPEG).status_code == 200
         running.process.terminate()
         assert running.process.wait(30) == 0
 

@@ -50,7 +50,7 @@ def expected(server: Server) -> dict[bytes, np.ndarray]:
 
 
 def own_mask(server: Server, file: bytes) -> np.ndarray:
-    answer = httpx.post(f"{server.url}/v1/mask", content=file)
+    answer = server.post("/v1/mask", content=file)
     assert answer.status_code == 200, answer.text
     return decoded(answer.content)
 
@@ -236,4 +236,4 @@ def test_the_client_for_asyncio(server: Server, expected: dict[bytes, np.ndarray
 
 
 def ask(server: Server, body: Any, **headers: str) -> httpx.Response:
-    return httpx.post(f"{server.url}/v2/models/{MODEL}/infer", json=body, headers=headers)
+    return server.post(f"/v2/models/{MODEL}/infer", json=body, headers=headers)

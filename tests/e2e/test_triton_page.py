@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import httpx
 import numpy as np
 import onnx
 import pytest
@@ -52,7 +51,7 @@ def test_the_page_s_program_gets_the_mask_of_the_service(server: Server, tmp_pat
     address = ADDRESS.removeprefix("http://")
     shown = run_python(code.replace(address, server.url.removeprefix("http://")), tmp_path)
     assert {"Building", "Road", "Tree"} <= set(shown.splitlines())
-    own = httpx.post(f"{server.url}/v1/mask", content=sample.read_bytes())
+    own = server.post("/v1/mask", content=sample.read_bytes())
     (tmp_path / "own.png").write_bytes(own.content)
     with Image.open(tmp_path / "mask.png") as made, Image.open(tmp_path / "own.png") as expected:
         assert made.size == expected.size

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 from tritonclient.http import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -82,8 +81,8 @@ def test_a_request_for_the_index_may_want_what_is_ready_only(tmp_path: Path) -> 
     place(tmp_path, "streets.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with serving("--models", str(tmp_path), "--model-control", "explicit", *FAST) as running:
-        url = f"{running.url}/v2/repository/index"
-        assert [row["name"] for row in httpx.post(url, json={"ready": True}).json()] == ["streets"]
-        assert len(httpx.post(url).json()) == 2
-        assert httpx.post(url, content=b"x").status_code == 400
-        assert httpx.post(url, content=bytes(2**20 + 1)).status_code == 413
+        index = partial(running.post, "/v2/repository/index")
+        assert [row["name"] for row in index(json={"ready": True}).json()] == ["streets"]
+        assert len(index().json()) == 2
+        assert index(content=b"x").status_code == 400
+        assert index(content=bytes(2**20 + 1)).status_code == 413

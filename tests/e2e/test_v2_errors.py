@@ -16,8 +16,7 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
-from tests.e2e.conftest import FAST, serving
-from tests.e2e.test_models import wait_until
+from tests.e2e.conftest import FAST, PATIENCE, serving, wait_until
 from tests.e2e.test_operation import read_metrics
 from tests.e2e.wire import Wire
 from tests.service import pictures
@@ -280,14 +279,14 @@ def test_a_wrong_header(client: httpx.Client) -> None:
 
 
 def test_keys_lock_everything_but_health(client: httpx.Client) -> None:
-    url = str(client.base_url)
-    for path in ("/v2/health/live", "/v2/health/ready"):
-        assert httpx.get(url + path).status_code == 200
-    for path in ("/v2", f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/config"):
-        answer = httpx.get(url + path)
-        refused(answer, 401, "needs an API key")
-        assert answer.headers["www-authenticate"] == "Bearer"
-    refused(httpx.post(url + INFER, content=b"{}"), 401, "needs an API key")
+    with httpx.Client(base_url=client.base_url, timeout=PATIENCE) as stranger:
+        for path in ("/v2/health/live", "/v2/health/ready"):
+            assert stranger.get(path).status_code == 200
+        for path in ("/v2", f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/config"):
+            answer = stranger.get(path)
+            refused(answer, 401, "needs an API key")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        refused(stranger.post(INFER, content=b"{}"), 401, "needs an API key")
 
 
 def test_the_client_shows_why(client: httpx.Client) -> None:
@@ -304,7 +303,7 @@ def test_the_client_shows_why(client: httpx.Client) -> None:
 def test_a_batch_is_no_larger_than_the_line() -> None:
     tensor = {"name": "image", "datatype": "UINT8", "shape": [3, 1, 1, 3], "data": [1] * 9}
     with serving(*FAST, "--queue-limit", "2") as running:
-        answer = httpx.post(running.url + INFER, json={"inputs": [tensor]})
+        answer = running.post(INFER, json={"inputs": [tensor]})
         refused(answer, 413, "3 pictures; the limit is 2")
 
 
@@ -316,7 +315,7 @@ def test_a_batch_has_a_limit(client: httpx.Client) -> None:
 def test_a_full_house_says_when_to_come_again(client: httpx.Client) -> None:
     flags = ("--queue-bytes", "1000")
     with serving(*FAST, *flags) as running:
-        answer = httpx.post(running.url + INFER, content=bytes(1001))
+        answer = running.post(INFER, content=bytes(1001))
         refused(answer, 503, "the limit is 1000")
         assert int(answer.headers["retry-after"]) >= 1
 
@@ -346,7 +345,7 @@ def test_who_hangs_up_is_not_computed_for(client: httpx.Client) -> None:
 def test_errors_are_counted_by_their_reason(client: httpx.Client) -> None:
     client.get("/v2/nothing")
     client.post(INFER, content=b"")
-    httpx.get(f"{client.base_url}/v2")
+    httpx.get(f"{client.base_url}/v2", timeout=PATIENCE)
     text = client.get("/metrics").text
     route = f'route="{ROUTE}",status="400"'
     assert f'deeplab_requests_total{{reason="invalid_parameter",{route}}}' in text

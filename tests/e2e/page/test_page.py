@@ -36,7 +36,7 @@ DROP = """async ([type, name, bytes]) => {
 
 
 def labels_of(address: str) -> list[str]:
-    labels: list[str] = httpx.get(f"{address}/v1/models").json()["models"][0]["labels"]
+    labels: list[str] = httpx.get(f"{address}/v1/models", timeout=60).json()["models"][0]["labels"]
     return labels
 
 
@@ -259,7 +259,9 @@ def test_a_text_file_is_refused_with_the_service_s_words(visit: Visit, address: 
     visit.open()
     visit.choose("notes.txt", b"no picture at all")
     visit.page.wait_for_selector("#notice:not([hidden])")
-    detail = httpx.post(f"{address}/v1/mask", content=b"no picture at all").json()["detail"]
+    detail = httpx.post(f"{address}/v1/mask", content=b"no picture at all", timeout=60).json()[
+        "detail"
+    ]
     assert visit.page.inner_text("#notice-detail") == detail
     assert visit.page.inner_text("#notice-title").startswith("notes.txt: ")
     assert visit.page.locator("#again").is_hidden()

@@ -174,4 +174,4 @@ def test_the_page_works_below_a_prefix(browser: Browser, address: str) -> None:
         assert all(at.startswith((tab.url, "blob:")) for at in tab.asked)
         assert f"'{address}/vision/v1/overlay?" in tab.page.inner_text("#curl")
         assert tab.page.evaluate("document.querySelector('nav a').href") == f"{tab.url}docs"
-        assert httpx.get(f"{address}/docs").status_code == 200
+        assert httpx.get(f"{address}/docs", timeout=60).status_code == 200
