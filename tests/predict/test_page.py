@@ -14,7 +14,7 @@ from service.predict.outputs import KINDS
 from tests.e2e.test_docs import run_python
 from tests.pages import ROOT, Page
 from tests.predict.films import moving, write_film
-from tests.predict.runs import COMMAND
+from tests.predict.runs import COMMAND, SOON
 from tests.service import pictures
 
 PAGE = Page("docs/predict.md")
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             env={"PYTHONPATH": str(ROOT), "PATH": ""},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SOON,
         )
         assert ended.returncode == 0, ended.stderr
     return root
