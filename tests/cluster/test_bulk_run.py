@@ -63,7 +63,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(nodes: Nodes, tmp_path: P
     source, out = tmp_path / "in", tmp_path / "out"
     flags = ["--write", "mask", "--model", str(quick_model(tmp_path / "quick.onnx"))]
     expected = write_pictures(source, tmp_path / "few", flags)  # while the nodes start
-    command = (source, out, *flags, "--ray", "--address", nodes.address)
+    command: list[str | Path] = [source, out, *flags, "--ray", "--address", nodes.address]
 
     with running_on_ray(*command) as killed:
         wait_until(lambda: len(part_files(out)) >= 4, killed)

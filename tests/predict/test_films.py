@@ -19,8 +19,9 @@ from service.client import Client
 from service.predict.journal import NAME
 from tests.e2e.conftest import FAST, serving
 from tests.predict.films import RATE, camera, moving, read_film, write_film
-from tests.predict.runs import SOON, done, predict, predicting, wait_for
+from tests.predict.runs import done, predict, predicting, wait_for
 from tests.service import pictures
+from tests.service.models import SOON
 
 FRAMES = 24
 LONG = 240

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from service.predict.journal import NAME
-from tests.predict.runs import SOON, done, files, predict, predicting, wait_for
+from tests.predict.runs import done, files, predict, predicting, wait_for
 from tests.service import pictures
+from tests.service.models import SOON
 
 MANY = 150
 

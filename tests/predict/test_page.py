@@ -14,8 +14,9 @@ from service.predict.outputs import KINDS
 from tests.e2e.test_docs import run_python
 from tests.pages import ROOT, Page
 from tests.predict.films import moving, write_film
-from tests.predict.runs import COMMAND, SOON
+from tests.predict.runs import COMMAND
 from tests.service import pictures
+from tests.service.models import SOON
 
 PAGE = Page("docs/predict.md")
 COMMANDS = PAGE.commands("deeplab-predict")

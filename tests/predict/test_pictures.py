@@ -20,7 +20,8 @@ from service.engine.session import Session
 from service.predict.journal import NAME
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 from tests.e2e.conftest import FAST, serving
-from tests.predict.runs import COMMAND, SOON, files, predict
+from tests.predict.runs import COMMAND, files, predict
+from tests.service.models import SOON
 
 EVERYTHING = "mask,overlay,segments,coco"
 
