@@ -17,8 +17,9 @@ serve: $(SERVE_ENV)/.installed ## serve the built-in model on 127.0.0.1:8000
 fuzz: $(DEV_ENV)/.installed ## attack parsers and server with many inputs: 25,000 each, an hour and more
 	DEEPLAB_FUZZ_INPUTS=25000 OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --capture no tests/fuzz tests/e2e/test_chaos.py
 
+# Compiled files are kept even where the environment forbids it: hundreds of processes load them.
 test: lint tools ## lint, types and all tests
-	OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup --durations 25
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(DEV_ENV)/bin/pytest --numprocesses 2 --dist loadgroup --durations 25
 
 dev: $(DEV_ENV)/.installed ## make the environment for training and tests
 

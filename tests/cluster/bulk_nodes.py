@@ -13,11 +13,11 @@ from ray.cluster_utils import Cluster
 
 def main() -> None:
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    # Processes that nothing here needs.
+    idle = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     # Ray says nothing of types here.
-    cluster: Any = Cluster(
-        initialize_head=True, head_node_args={**node, "include_dashboard": False}
-    )
-    cluster.add_node(**node)
+    cluster: Any = Cluster(initialize_head=True, head_node_args={**node, **idle})
+    cluster.add_node(**node, include_log_monitor=False)
     sys.stdout.write(f"address {cluster.address}\n")
     sys.stdout.flush()
     sys.stdin.read()

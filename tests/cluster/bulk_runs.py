@@ -18,7 +18,8 @@ from typing import Any
 
 from tests.predict.runs import COMMAND
 
-SOON = 120.0
+SOON = 600.0
+"""Only what hangs takes so long: a start of Ray's takes minutes where much else runs."""
 TINY = ("--buckets", "33x33", "--sessions", "1", "--threads", "1", "--max-batch", "1")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -126,16 +127,22 @@ def run_on_ray(*arguments: str | Path, **variables: str) -> Ended:
         return Ended(process.returncode, said, errors)
 
 
+def part_files(out: Path) -> list[Path]:
+    """The parts of a manifest in a folder."""
+    return sorted((out / "manifest").glob("part-*.jsonl"))
+
+
 def parts(out: Path) -> list[list[dict[str, Any]]]:
-    """What the parts of a manifest in a folder say."""
+    """What they say."""
     return [
-        [json.loads(line) for line in path.read_text().splitlines()]
-        for path in sorted((out / "manifest").glob("part-*.jsonl"))
+        [json.loads(line) for line in path.read_text().splitlines()] for path in part_files(out)
     ]
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(true: Callable[[], bool], run: subprocess.Popen[str] | None = None) -> None:
+    """Wait; a run that ends before that fails with what it said."""
     deadline = time.monotonic() + SOON
     while not true():
+        assert run is None or run.poll() is None, run.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)

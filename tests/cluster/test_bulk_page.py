@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.predict.command import parser
-from tests.cluster.bulk_runs import command_of, descendants, running_on_ray, wait_until
+from tests.cluster.bulk_runs import SOON, command_of, descendants, running_on_ray, wait_until
 from tests.e2e.test_docs import run_python
 from tests.pages import Page
 from tests.service import pictures
@@ -32,7 +32,7 @@ def test_the_first_command_starts_ray_for_itself_alone(
         started = descendants(process.pid)
         raylet = min(raylets(process.pid))
         variables = Path(f"/proc/{raylet}/environ").read_bytes().split(b"\0")
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=SOON)
     assert said == "deeplab-predict: 2 of 2 pictures are in masks\n", errors
     assert "died" not in errors
     assert b"RAY_USAGE_STATS_ENABLED=0" in variables

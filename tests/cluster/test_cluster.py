@@ -18,7 +18,7 @@ from tests.cluster.running import KEY, SOON, Running, traffic, wait_until
 from tests.pages import Page
 from tests.service import pictures
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.xdist_group("cluster")
 
 SAMPLE = SAMPLE_PICTURE.read_bytes()
 PNG = pictures.encoded(pictures.photo(100, 160), "PNG")
@@ -97,8 +97,9 @@ def test_a_deadline_and_a_full_house_mean_the_same(cluster: Running) -> None:
 
 def test_who_hangs_up_is_counted_as_that(cluster: Running) -> None:
     large = pictures.encoded(pictures.noise(2000, 1500), "PNG")
+    soon = httpx.Timeout(SOON, read=0.5)
     with pytest.raises(httpx.ReadTimeout):
-        cluster.client.post("/v1/mask", params={"tile": 1}, content=large, timeout=0.5)
+        cluster.client.post("/v1/mask", params={"tile": 1}, content=large, timeout=soon)
 
     def hung_up() -> bool:
         return any(
@@ -175,7 +176,7 @@ def test_a_change_of_model_fails_no_request_and_mixes_no_labels(
         application["args"]["model"] = str(path)
 
     send = partial(on_new_connection, cluster, "/v1/segments", SAMPLE)
-    with traffic(send, clients=4, retries=0) as seen:
+    with traffic(send, clients=4, retries=0, pause=0.1) as seen:
         cluster.deploy(change)
     after = cluster.client.post("/v1/segments", content=SAMPLE).json()
     assert seen.lost == []
@@ -199,7 +200,7 @@ def test_waits_bring_another_replica(cluster: Running) -> None:
 
 def test_a_lost_node_costs_one_retry_at_most(cluster: Running) -> None:
     send = partial(on_new_connection, cluster, "/v1/mask", PNG)
-    with traffic(send, clients=4, retries=1) as seen:
+    with traffic(send, clients=4, retries=1, pause=0.1) as seen:
         wait_until(lambda: len(seen.answers) > 20)
         before = cluster.tell("status")["running"]
         lost = cluster.tell("kill_node")

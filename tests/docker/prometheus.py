@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 90.0
-"""Seconds."""
+PATIENCE = 600.0
+"""Seconds, which only what hangs takes."""
 
 
 def wait_until(true: Callable[[], bool], otherwise: str) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.docker.cluster import FOLDER, OVERLAYS, overlay
@@ -13,6 +14,8 @@ from tests.docker.files import ROOT
 from tests.docker.schemas import CHECKS, NEWEST, OLDEST, check_core
 from tests.docker.tools import check
 from tests.pages import Page
+
+pytestmark = pytest.mark.xdist_group("schemas")
 
 PAGE = Page("docs/kubernetes.md")
 RENAMED, MIXTURE, POLICY, PRODUCTION = PAGE.blocks("yaml")

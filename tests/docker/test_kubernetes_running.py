@@ -18,7 +18,7 @@ from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 from tests.docker.cluster import Overlay, overlay
 from tests.docker.conftest import watching
 from tests.docker.load import under_load
-from tests.docker.prometheus import Prometheus, wait_until
+from tests.docker.prometheus import PATIENCE, Prometheus, wait_until
 from tests.e2e.conftest import FAST, Server, serving
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
@@ -85,7 +85,7 @@ def test_the_probes_and_the_monitor_are_answered_without_a_key(
 def test_the_volume_s_model_answers_to_whoever_has_a_key_of_the_secret(
     server: Server, volumes: Path
 ) -> None:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         (model,) = client.get("/v1/models", headers={"X-API-Key": OLD}).json()["models"]
         assert model["name"] == "streets"
         assert client.post("/v1/mask", content=PICTURE).status_code == 401
@@ -99,7 +99,7 @@ def test_the_volume_s_model_answers_to_whoever_has_a_key_of_the_secret(
 
 
 def test_kserve_s_clients_speak_to_it(server: Server) -> None:
-    with httpx.Client(base_url=server.url, headers={"X-API-Key": OLD}, timeout=60) as client:
+    with httpx.Client(base_url=server.url, headers={"X-API-Key": OLD}, timeout=PATIENCE) as client:
         wait_until(lambda: client.get("/v2/models/streets").is_success, "the old key is not back")
         assert client.get("/v2/health/ready").status_code == 200
         assert client.get("/v2/models/streets/ready").status_code == 200
@@ -116,12 +116,12 @@ def successor() -> Iterator[Server]:
 
 def stay(old: str, new: str) -> list[int]:
     """Send pictures over one connection until it is taken leave of, and one more elsewhere."""
-    with httpx.Client(base_url=old, timeout=60) as kept:
+    with httpx.Client(base_url=old, timeout=PATIENCE) as kept:
         answers = [mask(kept, OLD)]
         while answers[-1].headers.get("connection") != "close":
             time.sleep(PAUSE)
             answers.append(mask(kept, OLD))
-    with httpx.Client(base_url=new, timeout=60) as client:
+    with httpx.Client(base_url=new, timeout=PATIENCE) as client:
         answers.append(mask(client, OLD))
     return [answer.status_code for answer in answers]
 
@@ -133,14 +133,17 @@ def test_a_pod_that_is_replaced_loses_nobody_and_ends_in_its_grace_period(
     before = production.container["lifecycle"]["preStop"]["sleep"]["seconds"]
     grace = production.pod["terminationGracePeriodSeconds"]
     (ready,) = {probe["httpGet"]["path"] for probe in production.probes()} - {"/healthz"}
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with ThreadPoolExecutor(CLIENTS) as pool, httpx.Client(base_url=server.url) as probing:
         visits = [pool.submit(stay, server.url, successor.url) for _ in range(CLIENTS)]
         time.sleep(1)
         assert not any(visit.done() for visit in visits), "nobody is sent away yet"
 
+        # Over a connection that is kept, for which it stays until this asks.
+        assert probing.get(ready).status_code == 200
+
         server.process.send_signal(signal.SIGTERM)
 
-        wait_until(lambda: httpx.get(server.url + ready).status_code == 503, "it remains ready")
+        wait_until(lambda: probing.get(ready).status_code == 503, "it remains ready")
         outcomes = [set(visit.result()) for visit in visits]
         assert server.process.wait(grace - before) == 0
     assert outcomes == [{200}] * CLIENTS

@@ -11,6 +11,8 @@ import pytest
 from tests.docker.cluster import OVERLAYS, Manifest, overlay
 from tests.docker.schemas import CHECKS, NEWEST, OLDEST, check_core
 
+pytestmark = pytest.mark.xdist_group("schemas")
+
 
 def check(manifest: Manifest) -> None:
     special = CHECKS.get(manifest["kind"])

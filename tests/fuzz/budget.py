@@ -12,8 +12,8 @@ LONG = int(os.environ.get(VARIABLE, "0"))
 """Inputs for each fuzzer; 0 leaves each its short form."""
 HANG = timedelta(seconds=20)
 """An input that takes longer than this is taken for one that hangs."""
-PATIENCE = 120 + LONG / 5
-"""Seconds that a whole fuzzer may take."""
+PATIENCE = 900 + LONG / 5
+"""Seconds that a whole fuzzer may take, also where much else runs."""
 
 
 def inputs(short: int) -> settings:

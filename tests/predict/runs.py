@@ -23,7 +23,7 @@ def predict(*arguments: str | Path, **variables: str) -> subprocess.CompletedPro
         [*COMMAND, *map(str, arguments), *FAST],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=SOON,
         env={**os.environ, **variables},
     )
 

@@ -13,6 +13,7 @@ from PIL import Image
 from service.predict.journal import NAME
 from tests.predict.runs import done, files, predict, predicting, wait_for
 from tests.service import pictures
+from tests.service.models import SOON
 
 MANY = 150
 
@@ -57,7 +58,7 @@ def test_a_stopped_run_says_how_to_go_on_and_does(
     with predicting(many, tmp_path, "--write", "mask,coco") as process:
         wait_for(tmp_path, 3)
         process.send_signal(number)
-        said, errors = process.communicate(timeout=60)
+        said, errors = process.communicate(timeout=SOON)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     first = done(tmp_path)
@@ -112,8 +113,9 @@ def test_another_choice_is_refused_or_writes_all_anew(folder: Path, tmp_path: Pa
 
 
 def test_two_runs_do_not_write_to_one_folder(many: Path, tmp_path: Path) -> None:
-    with predicting(many, tmp_path):
+    with predicting(many, tmp_path) as first:
         wait_for(tmp_path, 1)
+        first.send_signal(signal.SIGSTOP)  # so that it is still there when the second looks
         second = predict(many, tmp_path)
     assert second.returncode == 1
     assert second.stderr == f"deeplab-predict: another deeplab-predict is writing to {tmp_path}\n"

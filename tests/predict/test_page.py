@@ -16,6 +16,7 @@ from tests.pages import ROOT, Page
 from tests.predict.films import moving, write_film
 from tests.predict.runs import COMMAND
 from tests.service import pictures
+from tests.service.models import SOON
 
 PAGE = Page("docs/predict.md")
 COMMANDS = PAGE.commands("deeplab-predict")
@@ -37,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             env={"PYTHONPATH": str(ROOT), "PATH": ""},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SOON,
         )
         assert ended.returncode == 0, ended.stderr
     return root

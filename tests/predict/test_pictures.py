@@ -21,6 +21,7 @@ from service.predict.journal import NAME
 from service.settings import BUILT_IN_MODEL, SAMPLE_PICTURE
 from tests.e2e.conftest import FAST, serving
 from tests.predict.runs import COMMAND, files, predict
+from tests.service.models import SOON
 
 EVERYTHING = "mask,overlay,segments,coco"
 
@@ -86,7 +87,7 @@ def test_a_terminal_gets_a_bar(folder: Path, tmp_path: Path) -> None:
         stderr=theirs,
         stdout=subprocess.PIPE,
         check=True,
-        timeout=120,
+        timeout=SOON,
     )
     # While this end is open nothing of what was written is lost.
     shown = os.read(mine, 100_000).decode()
@@ -180,7 +181,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure_of_its_picture(
 def test_the_command_loads_no_server() -> None:
     code = "import sys, service.predict.command; print(*sys.modules)"
     loaded = subprocess.run(
-        [COMMAND[0], "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [COMMAND[0], "-c", code], capture_output=True, text=True, check=True, timeout=SOON
     ).stdout.split()
     assert {"onnxruntime", "service.predict.bulk"} <= set(loaded)
     assert not {"fastapi", "starlette", "uvicorn", "av", "httpx", "ray", "pyarrow"} & set(loaded)
