@@ -16,6 +16,7 @@ from contextlib import (
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
+from traceback import clear_frames
 from typing import TypeVar
 
 import torch
@@ -136,9 +137,14 @@ def joined() -> Iterator[Processes]:
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield processes
+    except BaseException as error:
+        clear_frames(error.__traceback__)  # they refer to what is collected below
+        raise
     finally:
-        distributed.destroy_process_group()
+        # What was trained refers to the group, and must not be the last to: its destructor would
+        # wait for a thread that waits for the interpreter's lock, which it does not let go of.
         gc.collect()
+        distributed.destroy_process_group()
 
 
 def without_exchange(network: nn.Module) -> AbstractContextManager[None]:
