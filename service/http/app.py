@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from service.errors import StartError
@@ -20,6 +20,7 @@ from service.http.keys import require_key
 from service.http.label_studio import router as label_studio
 from service.http.label_studio.fetch import check_settings
 from service.http.openapi import describe_formats
+from service.http.parameters import refuse_repeated
 from service.http.several import calls as several
 from service.http.telemetry import telemetry
 from service.http.v2 import repository as control
@@ -124,8 +125,10 @@ def create_app(
     problems.install(app)
     locked = lock(settings)
     check_settings(settings)
+    calls = APIRouter(dependencies=[Depends(refuse_repeated)])
     for router in (masks.router, segments.router, cutout.router, several.router):
-        app.include_router(router, **locked)
+        calls.include_router(router)
+    app.include_router(calls, **locked)
     app.include_router(info.models_router, **locked)
     app.include_router(info.metrics_router, **(locked if settings.metrics_key else {}))
     app.include_router(info.router)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
 from service.http.lookup import find_pipeline
 from service.http.masks import BINARY, PROBLEMS, Timeout
-from service.http.parameters import refuse_repeated
 from service.http.serve import respond
 from service.http.upload import OPENAPI_BODY
 from service.images.encode import OVERLAY_TYPES
 from service.recipes.cutout import CutoutQuery
 
-router = APIRouter(
-    prefix="/v1",
-    tags=["segmentation"],
-    responses=PROBLEMS,
-    dependencies=[Depends(refuse_repeated)],
-)
+router = APIRouter(prefix="/v1", tags=["segmentation"], responses=PROBLEMS)
 
 
 @router.post(

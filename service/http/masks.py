@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
 from service.http.lookup import find_pipeline
-from service.http.parameters import refuse_repeated
 from service.http.problems import described
 from service.http.serve import respond
 from service.http.upload import OPENAPI_BODY
@@ -41,12 +40,7 @@ PROBLEMS = described(
 )
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
-router = APIRouter(
-    prefix="/v1",
-    tags=["segmentation"],
-    responses=PROBLEMS,
-    dependencies=[Depends(refuse_repeated)],
-)
+router = APIRouter(prefix="/v1", tags=["segmentation"], responses=PROBLEMS)
 
 
 @router.post(

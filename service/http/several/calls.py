@@ -7,13 +7,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
 from service.errors import Unavailable
 from service.http.lookup import find_pipeline
 from service.http.masks import BINARY, PROBLEMS, Timeout
-from service.http.parameters import refuse_repeated
 from service.http.record import record_of
 from service.http.serve import read_in_time
 from service.http.several.answering import SeveralResponse
@@ -44,12 +43,7 @@ CALL: dict[str, Any] = {
 }
 Accept = Annotated[str, Header()]
 
-router = APIRouter(
-    prefix="/v1/batch",
-    tags=["several pictures"],
-    responses=PROBLEMS,
-    dependencies=[Depends(refuse_repeated)],
-)
+router = APIRouter(prefix="/v1/batch", tags=["several pictures"], responses=PROBLEMS)
 
 
 @router.post("/mask", summary="The class of each pixel of several pictures", **CALL)
