@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from service.client import ProblemError
 from tests.client.conftest import Connect
+from tests.listening import listening
 from tests.service import pictures
 
 PNG = pictures.encoded(pictures.photo(16, 12), "PNG")
@@ -45,17 +45,8 @@ def answering(*answers: Answer) -> Iterator[tuple[str, list[bytes]]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *parts: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", got
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        yield url, got
 
 
 @pytest.mark.parametrize("answer", OF_PROXIES, ids=["ray", "gateway", "timeout"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from service.client import NoAnswer, ProblemError
 from tests.client.conftest import Connect
+from tests.listening import listening
 
 PAGE = b"<html>Welcome</html>"
 
@@ -31,17 +31,8 @@ def welcoming(encoding: str = "identity") -> Iterator[str]:
         def do_GET(self) -> None:
             self.do_POST()
 
-        def log_message(self, *parts: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        yield url
 
 
 def test_what_is_no_answer_of_the_service_is_a_problem_that_quotes_it(connect: Connect) -> None:

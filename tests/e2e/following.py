@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import subprocess
 import sys
-from contextlib import chdir, redirect_stdout
+from contextlib import chdir
 from pathlib import Path
-from unittest import mock
 
-from export.cli import main
+from tests.export.command import deeplab
 from tests.pages import ROOT, Page
 
 FEW_STEPS = ("--steps", "2", "--batch-size", "2", "--crop", "49", "65", "--warmup-steps", "0")
@@ -41,11 +39,11 @@ def run_curl(line: str, folder: Path, url: str) -> str:
 
 def run_command(line: str, folder: Path, *more: str) -> str:
     """Run a `deeplab` command as `run_line` does, but here, where PyTorch is imported already."""
-    arguments = [*shlex.split(line), *more]
-    with chdir(folder), mock.patch.object(sys, "argv", arguments):
-        with redirect_stdout(io.StringIO()) as printed:
-            main()
-        return printed.getvalue()
+    _, *arguments = shlex.split(line)
+    with chdir(folder):
+        done = deeplab(*arguments, *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def run_deeplab(page: Page, folder: Path) -> list[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 
 import pytest
@@ -22,6 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from service.errors import StartError
 from service.traces import wanted
 from tests.e2e.conftest import FAST, serving
+from tests.listening import listening
 from tests.service import pictures
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -65,18 +65,9 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        collector = Collector(f"http://127.0.0.1:{listening.server_address[1]}")
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield collector
-        finally:
-            listening.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        collector = Collector(url)
+        yield collector
 
 
 def attributes(span: Span) -> dict[str, str]:

@@ -8,10 +8,9 @@ import json
 import re
 import socket
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import onnx
@@ -26,6 +25,7 @@ from service.contract import read_card
 from tests.export.bundle_writer import write_bundle
 from tests.export.official import Slim
 from tests.export.tflite_files import deeplab_file, random_network
+from tests.listening import listening
 
 CONTENT = bytes(range(256)) * 1200
 CHECKSUM = hashlib.sha256(CONTENT).hexdigest()
@@ -70,17 +70,8 @@ def host() -> Iterator[Host]:
             self.end_headers()
             self.wfile.write(part if state.cut is None else part[: state.cut])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(Handler) as state.url:
+        yield state
 
 
 def test_a_file_comes_whole_and_once(host: Host, tmp_path: Path) -> None:

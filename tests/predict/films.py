@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import av
@@ -14,6 +13,7 @@ import numpy as np
 from av.video import VideoStream
 from numpy.typing import NDArray
 
+from tests.listening import listening
 from tests.service import pictures
 
 RATE = Fraction(30_000, 1001)
@@ -72,15 +72,5 @@ def camera(jpegs: Iterator[bytes]) -> Iterator[str]:
                 except OSError:  # nobody looks any more
                     return
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/stream"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(Handler) as url:
+        yield f"{url}/stream"
